@@ -72,14 +72,18 @@ function model({ baseURL, apiKey }, modelId) {
       end();
     }
     // A socket that is refused does not say why. A plain request is refused for the same reason.
+    // Some versions of Node then fire `error` alone, others `close` as well.
     async function tell({ reason }) {
+      socket.onerror = socket.onclose = null;
       const why = wasOpen ? {} : await ask(STREAM).catch((error) => error);
       end(why.statusCode && why.statusCode !== 426 ? why : failure(reason || "The speech server broke off."));
     }
     const abort = () => end(abortSignal.reason);
     const start = (controller) => (parts = controller).enqueue({ type: "stream-start", warnings: [] });
     const stream = new ReadableStream({ start, cancel: () => end(failure("The stream was cancelled.")) });
-    Object.assign(socket, { binaryType: "arraybuffer", onopen: () => feed().catch(end), onmessage: hear, onclose: tell });
+    const onerror = (event) => wasOpen || tell(event);
+    const onopen = () => feed().catch(end);
+    Object.assign(socket, { binaryType: "arraybuffer", onopen, onmessage: hear, onclose: tell, onerror });
     abortSignal?.aborted ? abort() : abortSignal?.addEventListener("abort", abort);
     return { stream };
   }

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from plugins.minimax import voices
 from plugins.minimax.api import Api, Exchange
 from plugins.minimax.models import MODELS, MOST_CHARACTERS, SAMPLE_RATE_HZ
@@ -34,7 +36,10 @@ class MinimaxEngine(voices.Cloner):
         self.unlisted_voices: tuple[str, ...] | None = None  # None: no list was read yet
 
     def models(self) -> tuple[ModelInfo, ...]:
-        return MODELS
+        if self._settings.stream:
+            return MODELS
+        # Nothing comes before all is made, which takes long for a long text.
+        return tuple(msgspec.structs.replace(each, first_audio_s=self._settings.silence_s) for each in MODELS)
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._voices

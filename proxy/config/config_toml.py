@@ -184,8 +184,9 @@ def _read_core_sections(
         for kind in PLUGIN_KINDS
     }
     check_runners(reader, engines, plugins["runner"])
-    file_models = read_models(reader, raw.get("models", {}), engines)
     shipped_aliases = {**built_in, **natural.hearing_candidates(engines)}
+    named_models = read_models(reader, raw.get("models", {}), engines)
+    file_models = natural.with_dated(named_models, shipped_aliases)
     shipped_models = read_models(Reader("defaults"), shipped_aliases, engines)
     models = put_defaults_first(_add_shipped(file_models, shipped_models), built_in, engines)
     return Config(

@@ -13,10 +13,10 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from proxy.config.model_names import hearing_model
 from proxy.config.reader import ConfigError
 from proxy.config.sections import EngineSection
 from speech_engine.model_manifest import ModelName
+
+T = TypeVar("T")
 
 FILE = "natural.toml"
 _MOST_BYTES = 1_000_000
@@ -160,6 +162,12 @@ def _read_plain_file(file: Path) -> bytes:
     return content
 
 
+def with_dated(models: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
+    """Return the models, and those dated `names` that they lack, with the candidates of the short name."""
+    shorts = {name: re.sub(r"-(1106|\d{4}-\d\d-\d\d)\Z", "", name) for name in names}
+    return {**{name: models[short] for name, short in shorts.items() if short in models}, **models}
+
+
 def candidates_by_alias(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
     """Return the candidates of the aliases that need no config.toml: the layer's, then the built-in ones.
 
@@ -174,11 +182,7 @@ def candidates_by_alias(layer: Layer, engines: Mapping[str, EngineSection]) -> d
     ]
     built_in = shipped_defaults()["models"]
     from_layer = _keep_candidates_of(usable_engines, layer.models, lambda _section, _why: None)
-    # A file of an older version does not have the dated names of 2023.
-    dated = {
-        alias: from_layer[short] for alias in built_in if (short := alias.removesuffix("-1106")) in from_layer
-    }
-    from_layer = {**dated, **from_layer}
+    from_layer = with_dated(from_layer, built_in)
     return {
         alias: list(dict.fromkeys((*from_layer.get(alias, ()), *built_in.get(alias, ()))))
         for alias in (*built_in, *(alias for alias in from_layer if alias not in built_in))

@@ -289,6 +289,10 @@ class EngineSection(Redacted, msgspec.Struct, frozen=True):
         Annotated[float, msgspec.Meta(ge=0, le=60)] | None,
         msgspec.Meta(description="a number of seconds, 0 (never) to 60"),
     ] = None
+    silent_s: Annotated[
+        Annotated[float, msgspec.Meta(gt=0, le=300)] | None,
+        msgspec.Meta(description="a number of seconds, above 0 and up to 300"),
+    ] = None
     accept_licence: Annotated[
         str, msgspec.Meta(description='the name of the licence that you accept, or "" for none')
     ] = ""

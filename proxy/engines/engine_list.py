@@ -352,7 +352,7 @@ class _Opening:
             self._make_key(spec, number, engine, section, credential)
             for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)
         ]
-        cloud = CloudEngine(spec.name, keys, self._metrics, samples=samples)
+        cloud = CloudEngine(spec.name, keys, self._metrics, samples=samples, silent_s=section.silent_s)
         await self._stack.enter_async_context(keep_refreshed(cloud))
         return cloud
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,7 +11,8 @@ from policies.price import Rate
 from policies.routing import Model
 from proxy.audio.frames_mp3 import Original
 from proxy.ledger import SpentAttempt
-from speech_engine import EngineError
+from proxy.speech.deadline import Deadline
+from speech_engine import EngineError, EngineFailed, EngineTimeout
 
 
 class AttemptOutput(Protocol):
@@ -49,7 +51,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One try of one engine, for the part with this number. It repeats the `given_sound`, if there is one.
 
     `was_dispatched` is true while the engine has the job, unless it reported that it did nothing. Before, the
-    job waits in the server's own queue, and no provider bills for it.
+    job waits in the server's own queue, and no provider bills for it. A `deadline` is that of a provider.
     """
 
     part: int
@@ -59,9 +61,11 @@ class Attempt(msgspec.Struct, kw_only=True):
     rate: Rate | None = None
     given_sound: RepeatedSound | None = None
     was_dispatched: bool = False
+    deadline: Deadline | None = None
 
-    def note_dispatch(self, is_dispatched: bool) -> None:
+    def note_dispatch(self, is_dispatched: bool) -> float | None:
         self.was_dispatched = is_dispatched
+        return None if self.deadline is None else self.deadline.limit_silence(is_dispatched)
 
     def spent(self) -> SpentAttempt:
         # There is nothing to bill while an engine that hears all first has not heard the end.
@@ -91,3 +95,12 @@ class Attempt(msgspec.Struct, kw_only=True):
 
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}
+
+
+def note_refusal(attempts: Sequence[Attempt], outputs: Sequence[object], error: EngineError) -> None:
+    """Note that no provider bills for a refused text, unless there is some output or a count of units."""
+    if isinstance(error, (EngineFailed, EngineTimeout)):
+        return
+    for each in attempts:
+        if each.output in outputs:
+            each.was_dispatched &= each.output.units is not None or each.output.seconds > 0

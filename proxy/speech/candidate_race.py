@@ -17,8 +17,9 @@ from policies.routing import Candidate, PostSpeaker, move_late_last
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
+from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.ledger.budgets import Budgets
-from proxy.speech.attempt import Attempt, RepeatedSound, error_details
+from proxy.speech.attempt import Attempt, RepeatedSound, error_details, note_refusal
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
@@ -29,7 +30,6 @@ from proxy.speech.word_times import WordPositions
 from speech_engine import (
     Convert,
     EngineError,
-    EngineFailed,
     EngineTimeout,
     EngineUnavailable,
     Speak,
@@ -77,7 +77,7 @@ class FirstAudio:
         if run.number and any(each.is_other_speaker for each in candidates):
             candidates = call.totals.keep_voice(run, candidates)
         if len(candidates) == 1 and wait_until_free is None:
-            return self.attempt(call, run, candidates[0], left_s)
+            return self.attempt(call, run, candidates[0], left_s, provider_waits.LAST_SILENT_S)
         return CandidateRace(self, call, run, candidates, left_s, wait_until_free).first()
 
     def budget_s(self, call: SpeechCall, run: PartRun) -> float:
@@ -149,27 +149,30 @@ class FirstAudio:
         return own
 
     async def attempt(
-        self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float
+        self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float, silent_s: float
     ) -> CandidateStream:
-        """Try one candidate up to its first audio, or leave nothing running. Raises EngineError."""
+        """Try one candidate up to its first audio, or leave nothing running. A provider may be silent for
+        `silent_s` at least. Raises EngineError."""
         run.candidate = candidate
         text = run.text_for(candidate)
         if text.is_silent:
             raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-        deadline, ends_at = Deadline(), time.monotonic() + left_s
+        deadline = Deadline()
+        deadline.ends_at = ends_at = time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
             with deadline.expire_at(ends_at):
                 stream = await self._prepare(call, run, candidate, text, deadline)
-                await stream.read_first_audio(*self._open(call, run, stream, text, ends_at))
+                await stream.read_first_audio(*self._open(call, run, stream, text, silent_s))
                 run.winner = candidate
                 return stream
         except TimeoutError:
+            deadline.end_silence()
             failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
             failure = error
             if stream is not None:
-                _note_refusal(call, stream, error)
+                note_refusal(call.totals.attempts, (stream, stream.given_sound), error)
         finally:
             if stream is None:
                 deadline.close()
@@ -206,7 +209,7 @@ class FirstAudio:
         )
 
     def _open(
-        self, call: SpeechCall, run: PartRun, stream: CandidateStream, text: PreparedText, ends_at: float
+        self, call: SpeechCall, run: PartRun, stream: CandidateStream, text: PreparedText, silent_s: float
     ) -> tuple[EngineStream, RepeatedSound | None]:
         """Open the engine of a candidate, as an attempt. Return its events, and the sound that it repeats."""
         model, source = stream.candidate.model, run.source
@@ -220,14 +223,19 @@ class FirstAudio:
             given_sound=source,
         )
         call.totals.attempts.append(attempt)
-        job = stream.job_with_deadline(ends_at - time.monotonic())
+        job = stream.job_with_deadline()
         engine = self._engines[model.engine]
+        if isinstance(engine, CloudEngine) and not model.info.is_local:
+            limit = attempt.deadline = stream.deadline
+            limit.first_bytes_s = engine.first_bytes_s
+            least_s = provider_waits.UNHEARD_SILENT_S if call.job else silent_s
+            limit.silent_s = engine.most_silence_s(job, max(least_s, model.info.first_audio_s or 0.0))
         if (post := stream.candidate.post) is not None:
             self._expect_post(job, stream.candidate, post)
             first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
             events = PostStream(
                 first,
-                partial(self._open_post, call, attempt, stream, post, ends_at),
+                partial(self._open_post, call, attempt, stream, post),
                 hears_all_first=post.model.info.hears_all_first,
             )
             attempt.output = events.spoken
@@ -250,10 +258,10 @@ class FirstAudio:
         first: Attempt,
         stream: CandidateStream,
         post: PostSpeaker,
-        ends_at: float,
         spoken: FirstSpeech,
     ) -> EngineStream:
-        """Open the engine that repeats the speech, as a separate attempt."""
+        """Open the engine that repeats the speech, as a separate attempt, at the first sound."""
+        stream.deadline.end_silence()
         attempt = Attempt(
             part=first.part,
             model=post.model,
@@ -263,23 +271,13 @@ class FirstAudio:
             given_sound=spoken,
         )
         call.totals.attempts.append(attempt)
-        job = post_job_of(stream.job_with_deadline(ends_at - time.monotonic()), stream.candidate, post)
+        job = post_job_of(stream.job_with_deadline(), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
 
 
 def _positions(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositions:
     read = run.text_read(is_untagged=candidate.text_key[1])
     return WordPositions(read, job.segments, run.part.start, run.places)
-
-
-def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError) -> None:
-    """Note that no provider bills for a refused text, unless there is some output or a count of units."""
-    if isinstance(error, (EngineFailed, EngineTimeout)):
-        return
-    own: tuple[object, ...] = (stream, stream.given_sound)
-    for each in call.totals.attempts:
-        if each.output in own:
-            each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
 
 
 class CandidateRace:
@@ -298,7 +296,8 @@ class CandidateRace:
         self._call = call
         self._run = run
         self._wait_until_free = wait_until_free
-        self._deadline = time.monotonic() + within_s
+        self._began = time.monotonic()
+        self._deadline = self._began + within_s
         self._left = deque(candidates)
         self._failure: EngineError | None = None
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
@@ -335,9 +334,11 @@ class CandidateRace:
             for model in candidate.models:
                 await self._wait_until_free(model.engine)
             self._deadline += time.monotonic() - wait_began
-        left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
+        now = time.monotonic()
+        left_s = provider_waits.first_audio_share_s(self._deadline - now, len(self._left))
+        silent_s = 0.0 if self._left else self._began + provider_waits.LAST_SILENT_S - now
         try:
-            return await self._first_audio.attempt(self._call, self._run, candidate, left_s)
+            return await self._first_audio.attempt(self._call, self._run, candidate, left_s, silent_s)
         except EngineError as failure:
             self._failure = failure
             if isinstance(failure, RepeaterAway):

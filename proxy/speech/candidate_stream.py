@@ -106,7 +106,7 @@ class CandidateStream:
         self._is_over = False
         self._events: EngineStream | None = None
         self.given_sound: RepeatedSound | None = None
-        self._deadline = deadline
+        self.deadline = deadline
         model, post = candidate.model, candidate.post
         is_local = model.info.is_local and (post is None or post.model.info.is_local)
         self._stall_s = HOST_STALL_S if is_local else STALL_S
@@ -139,9 +139,9 @@ class CandidateStream:
     def original(self) -> Original | None:
         return self._output.original if isinstance(self._output, Mp3Frames) else None
 
-    def job_with_deadline(self, left_s: float) -> SpeechJob:
+    def job_with_deadline(self) -> SpeechJob:
         """Return the job for the engine, with the remaining time, and a limit slightly above the cap."""
-        job = msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
+        job = msgspec.structs.replace(self.job, deadline_s=max(0.0, self.deadline.ends_at - time.monotonic()))
         if job.max_samples is None:
             return job
         room = round(_PAST_CAP_S * self.candidate.model.info.sample_rate_hz)
@@ -158,6 +158,8 @@ class CandidateStream:
             chunk = await self._read_event()
             first = self._first
             self._first = first + chunk if first.data or first.samples else chunk
+            if self.seconds or self.units is not None:
+                self.deadline.end_silence()
         if self._output is not None and not isinstance(self._output, Sound) and not self.seconds:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
         if self._is_over and not self.seconds and any(is_speech(each.spoken) for each in self.job.segments):
@@ -172,9 +174,9 @@ class CandidateStream:
             chunk, self._first = self._first, Chunk()
             return chunk
         try:
-            with self._deadline:
+            with self.deadline:
                 while not self._is_over:
-                    self._deadline.expire_at(time.monotonic() + self._stall_s)
+                    self.deadline.expire_at(time.monotonic() + self._stall_s)
                     if (chunk := await self._read_event()).data:
                         return chunk
         except TimeoutError:
@@ -190,7 +192,7 @@ class CandidateStream:
         return self._tail.rest + self._output.flush()
 
     async def close(self) -> None:
-        self._deadline.close()
+        self.deadline.close()
         try:
             if self._events is not None:
                 await self._events.close()

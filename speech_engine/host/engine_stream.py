@@ -39,9 +39,10 @@ from speech_engine.work import (
     with_deadline,
 )
 
-OnDispatch = Callable[[bool], None]
+OnDispatch = Callable[[bool], float | None]
 """Called with true when the work leaves our own queues: some providers bill from that moment on. Called with
-false when the provider has certainly not begun and the work waits again."""
+false when the provider has certainly not begun and the work waits again. May return how long a provider may
+be silent."""
 
 
 def ignore_dispatch(_is_dispatched: bool) -> None:

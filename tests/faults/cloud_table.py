@@ -83,7 +83,7 @@ def _failed(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], **more
 
 
 def _silent(plugin: Plugin, case: str, faults: tuple[ScriptedFault, ...], **more: Any) -> Row:
-    return Row(plugin, case, faults, TIMED_OUT, OTHER, error=_TIMEOUT, **more)
+    return Row(plugin, case, faults, TIMED_OUT, OTHER, error=_TIMEOUT, within_s=15.0, **more)
 
 
 def _breaks(

@@ -38,7 +38,7 @@ AT_ONCE = 4
 _CONFIG = """
 [server]
 default_model = "{second}/{model}"
-first_audio_s = 12
+first_audio_s = 30
 {engines}
 [models]
 {models}

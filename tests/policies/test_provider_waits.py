@@ -110,6 +110,23 @@ def test_the_last_candidate_may_take_all_and_those_before_it_less(
     assert provider_waits.first_audio_share_s(left_s, others) == pytest.approx(share)
 
 
+@each_row(
+    ("first_bytes_s", "bound_s"),
+    [
+        ((), 6.0),
+        ((0.2,) * 16, 3.0),
+        ((1.5,) * 16, 4.5),
+        ((5.0,) * 16, 6.0),
+        ((0.2,) * 61 + (2.0,) * 3, 3.0),
+        ((0.2,) * 60 + (1.9,) * 4, 5.7),
+    ],
+)
+def test_a_provider_may_be_silent_for_three_times_its_p95_within_limits(
+    first_bytes_s: tuple[float, ...], bound_s: float
+) -> None:
+    assert provider_waits.silent_s(first_bytes_s) == pytest.approx(bound_s)
+
+
 @given(st.floats(0.1, 600.0), st.integers(1, 8))
 def test_all_in_turn_never_take_more_than_there_is_and_each_gets_some(budget_s: float, others: int) -> None:
     left_s = budget_s

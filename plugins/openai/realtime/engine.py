@@ -77,6 +77,11 @@ class RealtimeEngine:
         try:
             while (sentence := await recitation.next_sentence()) is not None:
                 pieces.begin()
+                if not recitation.tokens:
+                    # The check may hold back the sound for long. The count shows that the provider works.
+                    await sentence.wait_for_sign()
+                    if recitation.tokens:
+                        yield ProviderCount(recitation.tokens)
                 while pcm := await sentence.next_audio():
                     yield ProviderCount(recitation.tokens)
                     for piece in pieces.feed(pcm):

@@ -58,6 +58,11 @@ class Sentence:
         except EngineError as error:
             self._failure = error
 
+    async def wait_for_sign(self) -> None:
+        """Wait until the provider has begun to answer, or has failed. Raises EngineTimeout."""
+        while self._failure is None and not ((response := self.responses[-1]).pcm_bytes or response.is_done):
+            await self._wait(response)
+
     async def next_audio(self) -> bytes:
         """Return the next checked audio, or b"" at the end. Raises EngineError."""
         while self._failure is None:

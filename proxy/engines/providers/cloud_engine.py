@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 
 import structlog
@@ -28,7 +29,9 @@ from speech_engine import (
     Hear,
     Mix,
     ModelInfo,
+    Samples,
     Speak,
+    SpeechJob,
     VoiceInfo,
     VoiceNotFound,
     Work,
@@ -61,8 +64,12 @@ class CloudEngine:
         metrics: EngineMetrics,
         failure: str = "",
         samples: LocalSamples | None = None,
+        silent_s: float | None = None,
     ) -> None:
         self.name = name
+        self.silent_s = silent_s
+        """How long the operator lets the provider be silent. Without it, its last first bytes decide."""
+        self.first_bytes_s: deque[float] = deque(maxlen=64)
         self.keys = keys
         self.uses: set[tuple[str, str]] = set()
         """The clones that have spoken since the set was last emptied, as (credential, voice id)."""
@@ -150,7 +157,7 @@ class CloudEngine:
         A voice that belongs to one of the provider's accounts (`credential`) is unknown to the others, so
         work with such a voice uses only the keys of that account, even while all of them rest.
         """
-        keys = self._keys_of(credential)
+        keys = self._keys_of(credential) if credential else self.keys
         for key in keys:
             if key not in passed_over and key.may_try(tenant):
                 return key
@@ -161,6 +168,15 @@ class CloudEngine:
         soonest_s = min(key.opens_in_s(tenant) for key in keys)
         reason = self.reason or "it has failed for this account again and again"
         raise EngineUnavailable(f"{self.name} is resting: {reason}", retry_after_s=max(1.0, soonest_s))
+
+    def most_silence_s(self, job: SpeechJob, least_s: float) -> float:
+        """Return how long the provider may be silent: at least `least_s`, unless the operator has set a time.
+        The silence begins behind the recordings that are sent."""
+        sent_s = 0.0 if job.segments else job.estimated_s
+        if isinstance(job.voice, Samples):
+            sent_s += sum(each.seconds for each in job.voice.samples)
+        most_s = self.silent_s or max(provider_waits.silent_s(self.first_bytes_s), least_s)
+        return most_s + provider_waits.hearing_s(sent_s) if sent_s else most_s
 
     def check_available(self, work: Work) -> None:
         """Raise EngineUnavailable if no key may be tried for this work now."""

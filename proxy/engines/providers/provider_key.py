@@ -34,6 +34,7 @@ from speech_engine import (
     EngineUnavailable,
     Event,
     Hear,
+    ProviderCount,
     Speak,
     Transcript,
     Work,
@@ -67,13 +68,15 @@ class KeyTurn(SlotTurn):
     """One try of a key: its turn in the slots, and its result so far.
 
     `probes_since` is the moment at which the breaker had opened, if the try is a probe; `own_probes_since` is
-    that of the account's own breaker. While it `lacks_sound`, it waits for the sound of another engine.
+    that of the account's own breaker. While it `lacks_sound`, it waits for the sound of another engine. Its
+    provider may be silent for `silent_s`.
     """
 
     has_slot = False
     probes_since: float | None = None
     own_probes_since: float | None = None
     dispatched_at: float | None = None
+    silent_s = inf
     has_audio = False
     lacks_sound = False
     is_reported = False
@@ -86,7 +89,8 @@ class KeyTurn(SlotTurn):
     def was_silent(self) -> bool:
         if self.dispatched_at is None or self.lacks_sound:
             return False
-        return _now() >= max(self.deadline_at - _DEADLINE_MARGIN_S, self.dispatched_at + _LEAST_SILENCE_S)
+        by_deadline = max(self.deadline_at - _DEADLINE_MARGIN_S, self.dispatched_at + _LEAST_SILENCE_S)
+        return _now() >= min(by_deadline, self.dispatched_at + self.silent_s)
 
 
 class ProviderKey:
@@ -133,7 +137,7 @@ class ProviderKey:
         self.on_models_changed()
 
     def may_try(self, account: str) -> bool:
-        if self.breaker.is_closed and not self._own_breakers:
+        if not self.breaker.open_s and not self._own_breakers:
             return True
         breakers = self.breaker, self._own_breakers.get(account, CLOSED)
         return all(breaker.may_try(each, account, _now()) for each in breakers)
@@ -153,7 +157,7 @@ class ProviderKey:
         job = work.job
         turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, urgency=job.urgency)
         turn.hears = isinstance(work, Hear)
-        if not self.breaker.is_closed:
+        if self.breaker.open_s:
             turn.probes_since = self.breaker.since
             self.breaker = breaker.start_try(self.breaker, turn.tenant)
         own = self._own_breakers.get(turn.tenant)
@@ -173,7 +177,7 @@ class ProviderKey:
             self.leave(turn, "left")
             raise
         turn.dispatched_at = turn.sound.dispatched_at = _now()
-        on_dispatch(True)
+        turn.silent_s = on_dispatch(True) or inf
         return turn
 
     async def _enter_apart(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
@@ -190,9 +194,14 @@ class ProviderKey:
     def note(self, turn: KeyTurn, event: Event) -> None:
         if turn.has_slot:
             self.slots.note(turn, event)
+        if isinstance(event, ProviderCount):
+            turn.silent_s = inf
         if not turn.has_audio and isinstance(event, (Audio, Encoded, Transcript)):
             turn.has_audio = True
-            self._report(turn, None)
+            if self.breaker == CLOSED and turn.tenant not in self._own_breakers:
+                turn.is_reported, self.spoke_at = True, _now()
+            else:
+                self._report(turn, None)
 
     def leave(self, turn: KeyTurn, result: Result) -> None:
         """Give back the slot and tell the breaker the result.
@@ -220,9 +229,6 @@ class ProviderKey:
 
     def _report(self, turn: KeyTurn, error: EngineError | None) -> None:
         """Tell the breaker how the provider answered; None means audio. Some errors say nothing about it."""
-        if error is None and self.breaker == CLOSED and turn.tenant not in self._own_breakers:
-            turn.is_reported, self.spoke_at = True, _now()
-            return
         outcome = _outcome(error)
         turn.is_reported = outcome is not None
         if outcome is None:

@@ -124,3 +124,9 @@ def test_the_models_say_what_the_server_must_know() -> None:
         assert model.billed_on_submit
         assert not model.is_local
         assert (model.speed, model.pitch) == ((0.5, 2.0), (-12.0, 12.0))
+
+
+async def test_an_answer_in_one_piece_may_be_as_long_in_coming_as_a_pause() -> None:
+    for stream, first_audio_s in ((True, None), (False, 20.0)):
+        async with rig(stream=stream, silence_s=20) as at:
+            assert {model.first_audio_s for model in at.engine.models()} == {first_audio_s}

@@ -65,6 +65,33 @@ def test_it_stands_above_what_is_shipped(tmp_path: Path, text: str) -> None:
     assert config.voices["alloy"].is_known_name
 
 
+_OWN = '[engines.up]\nplugin = "tone"\nhosted = false\n[models]\n'
+
+
+@each_row(
+    ("models", "name", "candidates"),
+    [
+        ("tts-1 = 'up/fine'", "tts-1-1106", ("up/fine",)),
+        ("tts-1-hd = ['up/hd', 'up/fine']", "tts-1-hd-1106", ("up/hd", "up/fine")),
+        ("gpt-4o-mini-tts = 'up/fine'", "gpt-4o-mini-tts-2025-03-20", ("up/fine",)),
+        ("gpt-4o-mini-tts = 'up/fine'", "gpt-4o-mini-tts-2025-12-15", ("up/fine",)),
+        ("gpt-4o-mini-transcribe = 'up/ears'", "gpt-4o-mini-transcribe-2025-12-15", ("up/ears",)),
+        ("tts-1 = 'up/fine'\ntts-1-1106 = 'up/old'", "tts-1-1106", ("up/old",)),
+        ("tts-1-1106 = 'up/old'", "tts-1", None),
+        ("tts-1 = 'up/fine'", "tts-1-hd-1106", None),
+    ],
+)
+def test_a_dated_name_that_the_file_lacks_has_the_candidates_of_its_short_name(
+    tmp_path: Path, models: str, name: str, candidates: tuple[str, ...] | None
+) -> None:
+    config = load(tmp_path, _OWN + models)
+    assert config.models.get(name) == candidates
+    assert name not in config.built_in_models
+    # So it is above the layer of natural voices, and above what is shipped.
+    layered = with_layer(tmp_path, "[engines.espeak]\n" + _OWN + models)
+    assert candidates is None or layered.models[name] == candidates
+
+
 @each_row(
     ("text", "environ", "slots", "first"),
     [

@@ -30,11 +30,11 @@ SILENT = (_for_ever,)
 class Turns:
     """Each job takes the next script; the last one stays. `asked` is set by every job."""
 
-    def __init__(self, *scripts: Sequence[Step], slots: int = 2) -> None:
+    def __init__(self, *scripts: Sequence[Step], slots: int = 2, **model: object) -> None:
         self.slots = slots
         self.jobs: list[SpeechJob] = []
         self.asked = asyncio.Event()
-        self._scripts = [Scripted(*script) for script in scripts]
+        self._scripts = [Scripted(*script, **model) for script in scripts]
 
     @property
     def open(self) -> int:

@@ -1,0 +1,159 @@
+"""A provider that takes a request and says nothing: how long it is waited for, and what is learnt of it."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from policies.breaker import MOST_FAULTS
+from speech_engine import Event, Finished, ProviderCount, SpeechJob, Started, errors
+from tests.features.conversions.test_conversions import of_seconds, sent
+from tests.features.conversions.test_money import SCRIPTED
+from tests.proxy.api.inside import Inside, inside
+from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.engines.keys import SILENT, Turns
+from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech.test_candidate_race import UNHEDGED, ask, costs
+from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
+
+WELL = spoken(0.5)
+ALONE = UNHEDGED.replace('all = ["one/m", "two/m", "three/m"]', 'all = ["one/m"]')
+PAIR = UNHEDGED.replace(', "three/m"]', "]")
+SET = PAIR.replace("[engines.one]", "[engines.one]\nsilent_s = 1.5")
+SECOND, TIMED_OUT = (200, "two/m"), (503, "engine_timeout")
+
+
+def after(seconds: float) -> list[Step]:
+    """Speech that begins so late."""
+    return [lambda: asyncio.sleep(seconds), *WELL]
+
+
+def provider(*script: Step, **model: object) -> Scripted:
+    return Scripted(*script, is_local=False, **model)
+
+
+async def timed(server: Inside) -> tuple[tuple[int, str], float]:
+    began = time.monotonic()
+    return await ask(server), round(time.monotonic() - began, 1)
+
+
+@each_row(
+    ("config", "one", "two", "seen", "seconds"),
+    [
+        (PAIR, provider(*SILENT), provider(*WELL), SECOND, 6.0),
+        (PAIR, provider(Started(RATE_HZ), *SILENT), provider(*WELL), SECOND, 6.0),
+        (PAIR, provider(*after(5.5)), provider(*WELL), (200, "one/m"), 5.5),
+        (PAIR, provider(*after(9.0), first_audio_s=10.0), provider(*WELL), (200, "one/m"), 9.0),
+        (PAIR, provider(*SILENT), provider(*after(7.5)), TIMED_OUT, 12.0),
+        (PAIR, provider(*SILENT), Scripted(*after(20.0)), SECOND, 26.0),
+        (PAIR, Scripted(*SILENT), provider(*WELL), SECOND, 18.0),
+        (SET, provider(*SILENT), provider(*WELL), SECOND, 1.5),
+        (SET, provider(*SILENT, first_audio_s=10.0), provider(*WELL), SECOND, 1.5),
+        (ALONE, provider(*SILENT), Scripted(), TIMED_OUT, 8.0),
+        (ALONE, provider(*after(7.5)), Scripted(), (200, "one/m"), 7.5),
+        (ALONE, Scripted(*after(25.0)), Scripted(), (200, "one/m"), 25.0),
+        (SET.replace(', "two/m"]', "]"), provider(*SILENT), Scripted(), TIMED_OUT, 1.5),
+    ],
+    ids=[
+        "it is silent",
+        "it only starts",
+        "it is slow",
+        "its model is slow",
+        "the second is silent",
+        "a local one waits for its turn",
+        "a local one is silent",
+        "the operator set it",
+        "against the model",
+        "it is alone",
+        "slow and alone",
+        "a local one alone",
+        "set and alone",
+    ],
+)
+@simulated
+async def test_how_long_a_silent_provider_is_waited_for(
+    tmp_path: Path, config: str, one: Scripted, two: Scripted, seen: tuple[int, str], seconds: float
+) -> None:
+    async with inside(tmp_path, config, {"one": one, "two": two, "three": Scripted()}) as server:
+        assert await timed(server) == (seen, seconds)
+    assert (one.open, two.open) == (0, 0)
+
+
+@each_row(("first_s", "seconds"), [(0.2, 3.0), (1.5, 4.5), (4.0, 6.0)])
+@simulated
+async def test_a_provider_gets_three_times_what_it_needs_of_late(
+    tmp_path: Path, first_s: float, seconds: float
+) -> None:
+    scripts = [[Started(RATE_HZ), lambda: asyncio.sleep(first_s), *sound(0.5), Finished()]] * 16
+    one = Turns(*scripts, SILENT, is_local=False)
+    async with inside(tmp_path, PAIR, {"one": one, "two": provider(*WELL), "three": Scripted()}) as server:
+        for _ in range(16):
+            assert await timed(server) == ((200, "one/m"), first_s)
+        assert await timed(server) == (SECOND, seconds)
+
+
+@simulated
+async def test_one_that_became_slow_is_waited_for_again_after_some_were_given_up(
+    tmp_path: Path,
+) -> None:
+    quick, slow = [WELL] * 16, [after(4.0)] * 10
+    one = Turns(*quick, *slow, is_local=False)
+    async with inside(tmp_path, PAIR, {"one": one, "two": provider(*WELL), "three": Scripted()}) as server:
+        seen = [(await timed(server))[0][1] for _ in range(20)]
+    assert seen == ["one/m"] * 16 + ["two/m"] + ["one/m"] * 3
+
+
+@simulated
+async def test_the_next_request_goes_elsewhere_at_once_when_it_is_silent_again_and_again(
+    tmp_path: Path,
+) -> None:
+    one = provider(*SILENT)
+    async with inside(tmp_path, PAIR, {"one": one, "two": provider(*WELL), "three": Scripted()}) as server:
+        seen = [await timed(server) for _ in range(MOST_FAULTS + 1)]
+        # What was given up may have been billed.
+        spent = Counter(cost.engine for cost in await costs(server))
+    assert spent == {"one": MOST_FAULTS, "two": MOST_FAULTS + 1}
+    assert seen == [(SECOND, 6.0)] * MOST_FAULTS + [(SECOND, 0.0)]
+    assert len(one.jobs) == MOST_FAULTS
+
+
+@simulated
+async def test_neither_our_own_line_nor_a_wait_that_it_asks_for_is_a_silence(tmp_path: Path) -> None:
+    limited: list[Step] = [errors.EngineLimited("x", retry_after_s=8.0)]
+    one = Turns(limited, after(5.0), after(5.0), slots=1, is_local=False)
+    async with inside(tmp_path, PAIR, {"one": one, "two": provider(*WELL), "three": Scripted()}) as server:
+        both = tuple(await asyncio.gather(ask(server), ask(server)))
+    assert both == ((200, "one/m"), (200, "one/m"))
+
+
+@simulated
+async def test_a_provider_that_has_counted_its_work_is_not_silent(tmp_path: Path) -> None:
+    one = provider(Started(RATE_HZ), ProviderCount(5.0), *after(15.0)[:1], *sound(0.5), Finished(5.0))
+    async with inside(tmp_path, PAIR, {"one": one, "two": provider(*WELL), "three": Scripted()}) as server:
+        assert await timed(server) == ((200, "one/m"), 15.0)
+
+
+class Mute(Repeating):
+    """It hears a recording, and gives nothing of it."""
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        async for _ in pcm:
+            self.heard += 1
+        await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize(("recording_s", "seconds"), [(2.0, 8.5), (8.0, 10.0)])
+@simulated
+async def test_the_silence_after_a_recording_begins_when_it_may_have_arrived(
+    tmp_path: Path, recording_s: float, seconds: float
+) -> None:
+    one = Mute(is_local=False)
+    async with inside(tmp_path, SCRIPTED, {"one": one}, plan="priced") as server:
+        began = time.monotonic()
+        answer = await sent(server, of_seconds(recording_s), model="one/m")
+        assert (answer.status_code, round(time.monotonic() - began, 1)) == (503, seconds)
