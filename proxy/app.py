@@ -43,6 +43,7 @@ from proxy.http.open_sockets import OpenSockets
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
 from proxy.speech.speaking import Speaking, wire_speech
+from proxy.telemetry.background import RepeatingTask
 
 
 class Worker:
@@ -70,6 +71,7 @@ class Worker:
         self._admin_tools = context.admin_tools(lambda: self.engines.names)
         self.sockets = OpenSockets(kernel.config.server, kernel.metrics)
         self._logins = Logins(self._admin_tools.callers, parts.limits)
+        self.streams = self._admin_tools.callers.streams
         self.revise(kernel.config)
 
     def public(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -174,4 +176,9 @@ async def open_worker(
         open_server_parts(kernel) as parts,
         open_features(parts.context(link), on, all_features()) as opened,
     ):
-        yield Worker(parts, opened, link)
+        worker = Worker(parts, opened, link)
+        looking = RepeatingTask("open streams", worker.streams.check_next, 0.0, kernel.metrics)
+        try:
+            yield worker
+        finally:
+            await looking.close()

@@ -1,23 +1,25 @@
 """Find the caller by API key: the first step of a request, before its body is read.
 
-A caller is cached for at most five seconds, so a revoked key fails in every worker after that time. The
-worker that revokes a key calls `forget`, so that the key fails there at once. Keys in use are looked up
-together.
+A caller is cached for at most five seconds, so a revoked key fails in every worker after that time, and what
+is open with it ends. The worker that revokes a key calls `forget`, so that this happens there at once. Keys
+in use are looked up together.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.types import Scope
 
 from policies.limits import Caps
 from policies.plans import AgreedTerms, plan_at
-from proxy.errors import AccountSuspended, InvalidKey
+from proxy.errors import AccountSuspended, InvalidKey, RequestFailed
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyStatus, Role
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
@@ -68,10 +70,55 @@ class _KeyAnswer(NamedTuple):
     fault: str = ""
 
 
+async def _no_ended_sessions(_ids: Collection[str]) -> Collection[str]:
+    return ()
+
+
+class OpenStreams:
+    """The answers and sockets of one worker that are `open`, each with the state of its request and with what
+    ends it: what was sent is charged. `ended_sessions` says which of these sessions are over."""
+
+    def __init__(self, store: Store) -> None:
+        self.open: dict[object, tuple[Mapping[str, Any], Callable[[RequestFailed], None]]] = {}
+        self.ended_sessions: Callable[[Collection[str]], Awaitable[Collection[str]]] = _no_ended_sessions
+        self._store = store
+        self._is_due = asyncio.Event()
+
+    def check_soon(self) -> None:
+        self._is_due.set()
+
+    async def check_next(self) -> None:
+        """Wait for the next check, and end what is open with a key or a session that is no good any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CACHED_S):
+                await self._is_due.wait()
+        self._is_due.clear()
+        if not (seen := dict(self.open)):
+            return
+        keys = {state["caller"].key for state, _ in seen.values()}
+        records, now = await key_records.find_by_ids(self._store, keys), await self._store.now()
+        sessions = {state["session"].id for state, _ in seen.values() if "session" in state}
+        ended = await self.ended_sessions(sessions) if sessions else ()
+        for stream, (state, end) in seen.items():
+            failure = _refusal(records.get(state["caller"].key), now)
+            if "session" in state and state["session"].id in ended:
+                failure = InvalidKey("The session has ended.")
+            if failure is not None and stream in self.open:
+                end(failure)
+
+
+def _refusal(record: KeyStatus | None, now: int) -> RequestFailed | None:
+    fault = "No such key exists here." if record is None else key_fault(record, now)
+    if fault is not None:
+        return InvalidKey(fault)
+    return AccountSuspended() if record is not None and record.suspended is not None else None
+
+
 class Callers:
     """The callers of one worker, by their keys. `forget_sessions` forgets those that come by a session."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self.streams = OpenStreams(store)
         self.forget_sessions: Callable[[str], object] = lambda _id: None
         self._store = store
         # By digest, so that no secret stays in memory.
@@ -120,11 +167,13 @@ class Callers:
         return self._answers.last_known(api_key.digest(secret)) is not None
 
     def forget(self, id_: str) -> None:
-        """Forget a key or a whole account, by its id. Call this after the commit."""
+        """Forget a key or a whole account, by its id, and end what is open with it if it is no good any more.
+        Call this after the commit."""
         self._answers.forget_if(
             lambda answer: answer.caller is not None and id_ in (answer.caller.key, answer.caller.account)
         )
         self.forget_sessions(id_)
+        self.streams.check_soon()
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _KeyAnswer]:
         records = await key_records.find_by_hashes(self._store, digests)

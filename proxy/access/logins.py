@@ -22,7 +22,7 @@ _PREFIX_LENGTH = 12
 
 class Logins:
     def __init__(self, callers: Callers, limits: Limits) -> None:
-        self._callers = callers
+        self._callers, self.streams = callers, callers.streams.open
         self._limits = limits
 
     async def identify(self, secret: str, address: str) -> Caller:

@@ -57,6 +57,8 @@ class Peer(Protocol):
     """Whether the head may come with its `FIRST_BODY`."""
     body_failure: RequestFailed | None
     """Why the rest of the last body will not come, while the client may still read an answer."""
+    cut_off: Callable[[], None]
+    """Ends the connection now, without what has not left yet."""
 
     @property
     def is_behind(self) -> bool:
@@ -77,6 +79,10 @@ class Peer(Protocol):
         ...
 
 
+def nothing_to_do() -> None:
+    """Do nothing for a client that is slow, or has left."""
+
+
 class _SteadyPeer:
     """The peer of a server that tells nothing of its connections. It never leaves and is never slow."""
 
@@ -87,6 +93,7 @@ class _SteadyPeer:
     takes_first_body = False
     on_gone: Callable[[], None] | None = None
     body_failure: RequestFailed | None = None
+    cut_off = staticmethod(nothing_to_do)
 
     async def drain(self) -> None:
         pass
@@ -128,10 +135,6 @@ _NO_QUOTA = BodyQuota(math.inf)
 
 async def nothing_to_settle() -> None:
     """Settle an answer that costs nothing."""
-
-
-def nothing_to_do() -> None:
-    """Do nothing for a client that is slow, or has left."""
 
 
 class Connection(StoppableBlock):
@@ -257,11 +260,20 @@ class Connection(StoppableBlock):
         if self._has_client_left and self._has_no_reader:
             raise ClientLeft
         self._peer.on_gone = self._note_client_left
+        state = self._scope.get("state", {})
+        if "streams" in state:
+            state["streams"][self] = state, self._end_refused
         return self
+
+    def _end_refused(self, _failure: RequestFailed) -> None:
+        if self.recording is not None:
+            self.recording.give_up()
+        self._peer.cut_off()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._scope.get("state", {}).get("streams", {}).pop(self, None)
         if self._peer.on_gone == self._note_client_left:
             self._peer.on_gone = None
         if self._has_expired:

@@ -62,9 +62,10 @@ class Exchange:
     headers go out. `code` is that of the failure, or UNSET.
 
     `send` replaces the server's own: it adds the headers that every answer has. The other layers share values
-    in `scope["state"]`: `request_id`, `caller`, `bodies` (the `BodyQuota`), `rate` (the caller's window of
-    requests a minute), `route` (which engines may speak, for operators), `is_recorded` (whether usage gets a
-    row of this request, however it ends) and `deployment` (the model that a path of Azure names).
+    in `scope["state"]`: `request_id`, `caller`, `bodies` (the `BodyQuota`), `streams` (what is open), `rate`
+    (the caller's window of requests a minute), `route` (which engines may speak, for operators),
+    `is_recorded` (whether usage gets a row of this request, however it ends) and `deployment` (the model that
+    a path of Azure names).
     """
 
     __slots__ = ("_began_s", "_scope", "_send", "code", "is_complete", "status")
@@ -168,7 +169,7 @@ class KeyCheck:
         address, _ = scope.get("client") or ("", 0)
         caller = await self._logins.identify(secret, address)
         scope["state"]["caller"] = caller
-        scope["state"]["bodies"] = self._bodies
+        scope["state"]["bodies"], scope["state"]["streams"] = self._bodies, self._logins.streams
         if caller.is_suspended:
             raise AccountSuspended
         if caller.role == "host" or scope["path"].startswith(_ROOTS_WITH_ROLE):
@@ -184,7 +185,8 @@ class KeyCheck:
                 return True
             raise
         if session is not None:
-            scope["state"].update(caller=session.caller, session=session, bodies=self._bodies)
+            state, streams = scope["state"], self._logins.streams
+            state.update(caller=session.caller, session=session, bodies=self._bodies, streams=streams)
             if not is_open:
                 await self._check_rights(scope, session)
         return is_open or session is not None

@@ -56,9 +56,13 @@ class OpenSockets:
         self._add_or_refuse(socket)
         # The metric counts requests under way, and a socket may be open for hours.
         self._metrics.in_flight -= 1
+        state = socket.scope["state"]
+        streams = state["streams"]
+        streams[socket] = state, lambda failure: socket.end_by_server(1008, failure.code)
         try:
             await socket.run_handler(endpoint.handle)
         finally:
+            del streams[socket]
             self._metrics.in_flight += 1
             self._open_sockets.discard(socket)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import msgspec
 
 from policies import price
@@ -55,12 +57,16 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+MakeRows = Callable[[bool], Iterable[msgspec.Struct]]
+
+
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """The sound, characters and attempts of a request.
 
     The names of several engines or models are joined with a plus. `samples` were written. Usage shows the
     `charged_samples`, which are those of `parts`. `rows` of features are written in the commit of the
-    settlement. `checked` is the result of hearing the speech, as usage stores it.
+    settlement, and so are those of `make_rows`, which gets whether the request is charged. `checked` is the
+    result of hearing the speech, as usage stores it.
     """
 
     engine: str = ""
@@ -80,12 +86,14 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[SpentAttempt, ...] = ()
     kind: Operation = "speech"
     rows: tuple[msgspec.Struct, ...] = ()
+    make_rows: MakeRows | None = None
     checked: str = ""
 
 
 class Charge(msgspec.Struct, frozen=True):
     amount: int
     price: Price
+    is_free: bool
 
 
 def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
@@ -115,7 +123,7 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
         # become one price for the whole request.
         stored_price = Price(amount, "job")
     is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
-    return Charge(0 if is_free else amount, stored_price)
+    return Charge(0 if is_free else amount, stored_price, is_free)
 
 
 def make_spend_entries(row: UsageRow, cycle: int, held: Split) -> list[Entry]:

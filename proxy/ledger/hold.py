@@ -89,7 +89,8 @@ class Hold(Settlement):
             checked=spent.checked,
         )
         paid = make_spend_entries(row, self.held.cycle.start, self.held.split) if charge.amount else []
-        return End(outcome, row, paid, costs, spent.rows)
+        checked = spent.make_rows(not charge.is_free) if spent.make_rows else ()
+        return End(outcome, row, paid, costs, (*spent.rows, *checked))
 
     def _cost(self, number: int, attempt: SpentAttempt) -> Cost:
         return Cost(

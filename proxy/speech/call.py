@@ -267,8 +267,7 @@ class Totals:
                 submitted.add((attempt.part, written.engine, written.model))
         kind: Operation | None
         parts: list[SpentPart] = []
-        engines: dict[str, None] = {}
-        models: dict[str, None] = {}
+        engines, models = dict[str, None](), dict[str, None]()
         total, source = 0, self._request.source
         # The hold covers the length of the recording. Sound that an engine adds is free.
         most = self.samples if source is None else max(1, int(source.seconds * self.sample_rate_hz))
@@ -296,10 +295,10 @@ class Totals:
                 characters, kind = 0, "conversion"
                 if model is not None:
                     engines[engine] = models[model_id] = None
-        engine_names, model_names = self.names or ("+".join(engines), "+".join(models))
+        names = self.names or ("+".join(engines), "+".join(models))
         return Spent(
-            engine=engine_names,
-            model=model_names,
+            engine=names[0],
+            model=names[1],
             voice=self._plan.voice_id,
             language=self._plan.language,
             format=self._request.form.format,
@@ -314,7 +313,8 @@ class Totals:
             parts=tuple(parts),
             attempts=tuple(attempts),
             kind=self.kind if source is None else "conversion",
-            rows=(*self.rows, *(self.check.make_rows() if self.check else ())),
+            rows=tuple(self.rows),
+            make_rows=self.check.make_rows if self.check else None,
             checked=encode_json(own.sums) if self.check and (own := self.check_report(self.samples)) else "",
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from proxy.ledger.charges import MakeRows
 from proxy.speech.part_check import CheckKind, PartVerdict, WrongWords
 from proxy.speech.planning import SpeechPlan
 from proxy.storage.usage import CheckSums
@@ -40,24 +41,20 @@ class CheckReport(Redacted, msgspec.Struct, frozen=True):
         return replace(self, wrong=wrong, unsure=unsure or UNSET)
 
 
-FREE_ROOM_S = 0.0
-"""The seconds of an answer that may be free, unless a feature finds more for its account."""
-
-
 class CheckTotals:
     """The verdicts on the parts of an answer, by their numbers.
 
-    A wrong part gets into `free_parts` while `free_room_s` is left. `make_rows` returns the rows that a
-    feature commits with the settlement, however the answer ends. `lengths_s` are 0 until a part is made.
+    Wrong parts get into `free_parts` if a feature's `claim_free` grants their seconds. `make_rows` is that of
+    `Spent`, however the answer ends. `lengths_s` are 0 until a part is made.
     """
 
     def __init__(self, plan: SpeechPlan) -> None:
         self.kind: CheckKind | None = plan.check
         self.obstacle = plan.obstacle
-        self.free_room_s = FREE_ROOM_S
+        self.claim_free: Callable[[float], Awaitable[bool]] | None = None
         self.free_parts: set[int] = set()
         self.again = 0
-        self.make_rows: Callable[[], Iterable[msgspec.Struct]] = tuple
+        self.make_rows: MakeRows | None = None
         self.lengths_s = [0.0 for _ in plan.parts]
         self._pauses_s = [part.pause_s for part in plan.parts]
         self.verdicts: dict[int, PartVerdict] = {}
@@ -69,21 +66,14 @@ class CheckTotals:
     def note_verdict(self, part: int, verdict: PartVerdict, length_s: float) -> None:
         self.verdicts[part] = verdict
         self.lengths_s[part] = length_s
-        # The silence after a part is charged with it.
-        free_s = length_s + self._pauses_s[part]
-        if verdict.result == "wrong" and free_s <= self.free_room_s:
-            self.free_room_s -= free_s
-            self.free_parts.add(part)
 
-    def free_all(self) -> None:
-        """Make the parts so far free, because the answer breaks off at a wrong one: all of them, or none."""
-        others = [
-            part for part, length_s in enumerate(self.lengths_s) if length_s and part not in self.free_parts
-        ]
-        others_s = sum([self.lengths_s[part] + self._pauses_s[part] for part in others])
-        if others_s <= self.free_room_s:
-            self.free_room_s -= others_s
-            self.free_parts.update(range(len(self.lengths_s)))
+    async def free(self, parts: Iterable[int]) -> None:
+        """Make those of the parts free that are made: all of them, or none."""
+        made = [part for part in parts if self.lengths_s[part] and part not in self.free_parts]
+        # The silence after a part is charged with it.
+        seconds = sum([self.lengths_s[part] + self._pauses_s[part] for part in made])
+        if made and self.claim_free and await self.claim_free(seconds):
+            self.free_parts.update(made)
 
     def report(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         """Return the report of parts of these lengths. A stored answer was right when it was stored."""

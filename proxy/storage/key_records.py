@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -87,7 +87,7 @@ accounts.paid_until, accounts.lapsed_plan, accounts.has_paid, accounts.preferred
 _STATUS = f"SELECT {STATUS_COLUMNS} FROM keys JOIN accounts ON accounts.id = keys.account"
 # A user's key has no secret, so it is never found by one.
 _BY_HASH = f"{_STATUS} WHERE keys.hash IN ({{hashes}}) AND keys.kind <> 'user'"
-_BY_ID = f"{_STATUS} WHERE keys.id = :id"
+_BY_ID = f"{_STATUS} WHERE keys.id IN ({{ids}})"
 
 
 class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,9 +196,13 @@ async def find_by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyS
     return {row["hash"]: status_of(row) for row in rows}
 
 
+async def find_by_ids(store: Store, keys: Collection[str]) -> dict[str, KeyStatus]:
+    ids, params = in_list([*keys])
+    return {row["id"]: status_of(row) for row in await store.read(_BY_ID.format(ids=ids), params)}
+
+
 async def find_by_id(store: Store, key: str) -> KeyStatus | None:
-    rows = await store.read(_BY_ID, {"id": key})
-    return status_of(rows[0]) if rows else None
+    return (await find_by_ids(store, (key,))).get(key)
 
 
 def status_of(row: Row) -> KeyStatus:

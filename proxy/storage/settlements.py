@@ -32,9 +32,9 @@ class End(msgspec.Struct, frozen=True):
     rows: Sequence[msgspec.Struct] = ()
 
 
-def _insert(table: str, type_: type[msgspec.Struct]) -> str:
+def _insert(table: str, type_: type[msgspec.Struct], over: str) -> str:
     places = ", ".join("?" * len(type_.__struct_fields__))
-    return f"INSERT INTO {table} ({columns(type_)}) VALUES ({places})"
+    return f"INSERT INTO {table} ({columns(type_)}) VALUES ({places}) {over}"
 
 
 _ADD_AMOUNT = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount"
@@ -47,17 +47,14 @@ def _array_type(annotation: object) -> str:
     return "bigint[]" if int in kinds else "text[]"
 
 
-def _insert_many(table: str, type_: type[msgspec.Struct], first: int) -> str:
+def _insert_many(table: str, type_: type[msgspec.Struct], over: str, first: int) -> str:
     fields = msgspec.structs.fields(type_)
     arrays = ", ".join(f"${number}::{_array_type(field.type)}" for number, field in enumerate(fields, first))
-    return f"INSERT INTO {table} ({columns(type_)}) SELECT * FROM unnest({arrays})"
+    return f"INSERT INTO {table} ({columns(type_)}) SELECT * FROM unnest({arrays}) {over}"
 
 
-_KERNEL_TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
-    ("usage", UsageRow),
-    ("entries", Entry),
-    ("costs", Cost),
-)
+_Settled = tuple[str, type[msgspec.Struct], str]
+_KERNEL_TABLES: tuple[_Settled, ...] = (("usage", UsageRow, ""), ("entries", Entry, ""), ("costs", Cost, ""))
 
 
 class Settlements:
@@ -67,24 +64,24 @@ class Settlements:
     """
 
     def __init__(self, tables: Tables) -> None:
-        added = [(table.name, table.settles) for table in tables if table.settles is not None]
+        added = [(each.name, each.settles, each.settles_over) for each in tables if each.settles is not None]
         kernel_and_added = [*_KERNEL_TABLES, *added]
-        self._index_by_type = {type_: len(_KERNEL_TABLES) + number for number, (_, type_) in enumerate(added)}
+        self._index_by_type = {each[1]: len(_KERNEL_TABLES) + number for number, each in enumerate(added)}
         # The last one is that of a balance: account, pool and amount.
-        self._widths = [*(len(type_.__struct_fields__) for _, type_ in kernel_and_added), 3]
+        self._widths = [*(len(type_.__struct_fields__) for _, type_, _ in kernel_and_added), 3]
         self.inserts = (
-            *(_insert(name, type_) for name, type_ in kernel_and_added),
+            *(_insert(*each) for each in kernel_and_added),
             f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD_AMOUNT}",
         )
         self.postgres = self._postgres(kernel_and_added)
 
-    def _postgres(self, kernel_and_added: Sequence[tuple[str, type[msgspec.Struct]]]) -> str:
+    def _postgres(self, kernel_and_added: Sequence[_Settled]) -> str:
         """Return all inserts as one statement, for one round trip. It also ends the holds of the requests,
         whose ids are in $1."""
         starts = [1 + sum(self._widths[:number]) for number in range(len(self._widths))]
         written = ",\n".join(
-            f"into_{name} AS ({_insert_many(name, type_, start)})"
-            for (name, type_), start in zip(kernel_and_added, starts, strict=False)
+            f"into_{each[0]} AS ({_insert_many(*each, start)})"
+            for each, start in zip(kernel_and_added, starts, strict=False)
         )
         moves = starts[-1]
         return f"""

@@ -86,6 +86,8 @@ class Table(NamedTuple):
     """Statements in the commit that replaces the key `:id` by `:new_id`. That commit may be refused."""
     settles: type[msgspec.Struct] | None = None
     """The type of the rows that are written in the commit that settles a request."""
+    settles_over: str = ""
+    """The `ON CONFLICT` of these rows, if the feature may have written a row of the request before."""
     request: str = ""
     """The column with the id of a request. A row is deleted with the usage of this request."""
     needs_plans: str = ""

@@ -225,7 +225,12 @@ class PartsOfCall(CheckedParts):
             if each is not best.source:
                 await each.close()
         run.candidate = run.winner = best.stream.candidate
-        self._note(run, best)
+        length_s = len(best.pcm) / (2 * best.stream.sample_rate_hz)
+        await self._note(run, best.verdict, length_s)
+        if best.verdict.result == "wrong" and self._call.request.on_wrong == "fail":
+            # The answer breaks off here.
+            await self._totals.free(range(len(self._totals.lengths_s)))
+            raise SpokenWrong("A sentence was said wrong, and saying it again did not help.")
         return CheckedPart(best.source, best.stream, best.chunks)
 
     def _plays_at(self, run: PartRun) -> float:
@@ -297,22 +302,19 @@ class PartsOfCall(CheckedParts):
                 yield other
 
     def _start_late_check(self, run: PartRun, stream: CandidateStream, pcm: bytes) -> None:
-        task = asyncio.create_task(self._check_late(run, stream, pcm))
+        length_s = self._totals.lengths_s[run.number] = len(pcm) / (2 * stream.sample_rate_hz)
+        task = asyncio.create_task(self._check_late(run, stream, pcm, length_s))
         self._late_checks.add(task)
         task.add_done_callback(self._late_checks.discard)
 
-    async def _check_late(self, run: PartRun, stream: CandidateStream, pcm: bytes) -> None:
+    async def _check_late(self, run: PartRun, stream: CandidateStream, pcm: bytes, length_s: float) -> None:
         verdict = await self._hear(run, stream, pcm, self._late_checks_s)
-        self._totals.note_verdict(run.number, verdict, len(pcm) / (2 * stream.sample_rate_hz))
+        await self._note(run, verdict, length_s)
 
-    def _note(self, run: PartRun, attempt: _Try) -> None:
-        """Note the verdict on a part. Raises SpokenWrong if it is wrong and the request says `on_wrong:
-        fail`."""
-        length_s = len(attempt.pcm) / (2 * attempt.stream.sample_rate_hz)
-        self._totals.note_verdict(run.number, attempt.verdict, length_s)
-        if attempt.verdict.result == "wrong" and self._call.request.on_wrong == "fail":
-            self._totals.free_all()
-            raise SpokenWrong("A sentence was said wrong, and saying it again did not help.")
+    async def _note(self, run: PartRun, verdict: PartVerdict, length_s: float) -> None:
+        self._totals.note_verdict(run.number, verdict, length_s)
+        if verdict.result == "wrong":
+            await self._totals.free((run.number,))
 
 
 async def _is_made(source: Prefetch[CandidateStream], until: float) -> bool:

@@ -21,6 +21,9 @@ SPANS = Table(
     "heard_spans",
     key=("request",),
     settles=CheckedSpan,
+    # A wrong part has claimed its seconds before, in a row of the request.
+    settles_over="ON CONFLICT (request) DO UPDATE "
+    "SET charged_ms = excluded.charged_ms, free_ms = excluded.free_ms",
     request="request",
     closed_with=("DELETE FROM heard_spans WHERE account = :id",),
 )

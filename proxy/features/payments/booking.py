@@ -60,6 +60,7 @@ _UPDATE_ORDER = (
 )
 _ADD_REASON = f"UPDATE orders SET {_ATTENTION} WHERE id = :order_id AND {_IS_NEW_REASON}"
 _HAS_NEW_REASON = f"EXISTS (SELECT 1 FROM orders WHERE id = :order_id AND {_IS_NEW_REASON})"
+_SET_REFUND_CHECK = "UPDATE payments SET refund_check = :check WHERE id = :id"
 _SET_HAS_PAID = "UPDATE accounts SET has_paid = 1 WHERE id = :account"
 
 
@@ -72,9 +73,6 @@ class Booking:
         self._ledger = ledger
         self._store = ledger.store
         self._mails = mails
-        self._failed_refunds: dict[str, int] = {}
-        """Payments of which the provider shows a smaller refund than was booked, with the moment of the first
-        such look. The moment is `NEVER` once the order needs attention for it."""
 
     async def book(
         self, order: OrderRecord, rows: Sequence[PaymentRecord], fetched: Sequence[FetchedPayment]
@@ -91,13 +89,9 @@ class Booking:
                 await self._note_attention(order, f"payment {id_} has another {fault}")
                 continue
             if id_ in known:
-                await self._note_failed_refund(order, known[id_], payment)
+                known[id_] = await self._note_failed_refund(order, known[id_], payment)
             has_booked |= await self._book_one(order, known.get(id_), id_, payment)
         return has_booked
-
-    def refund_check_at(self, rows: Sequence[PaymentRecord]) -> int:
-        """Return when the second look is due that tells whether refunds of these payments have failed."""
-        return min((self._failed_refunds.get(row.id, NEVER) + REFUND_CHECK_US for row in rows), default=NEVER)
 
     async def _book_one(
         self, order: OrderRecord, known: PaymentRecord | None, id_: str, payment: FetchedPayment
@@ -196,23 +190,29 @@ class Booking:
 
     async def _note_failed_refund(
         self, order: OrderRecord, known: PaymentRecord, fetched: FetchedPayment
-    ) -> None:
-        """Note a refund that became less, at the second look: the first answer may be an old one."""
+    ) -> PaymentRecord:
+        """Note a refund that became less, at the second look: the first answer may be an old one. Return the
+        row as it is then."""
+        now, check, reason = await self._store.now(), known.refund_check, ""
         if fetched.refunded >= known.refunded:
-            self._failed_refunds.pop(known.id, None)
-            return
-        now = await self._store.now()
-        if now - self._failed_refunds.setdefault(known.id, now) >= REFUND_CHECK_US:
-            self._failed_refunds[known.id] = NEVER
+            check = None
+        elif check is None:
+            check = now + REFUND_CHECK_US
+        elif check <= now:
             amounts = f"{format_money(known.refunded)} were refunded, now {format_money(fetched.refunded)}"
-            await self._note_attention(order, f"payment {known.id}: {amounts}; {REFUND_FAILED}")
+            check, reason = NEVER, f"payment {known.id}: {amounts}; {REFUND_FAILED}"
+        if check != known.refund_check:
+            noted = Statement(_SET_REFUND_CHECK, {"check": check, "id": known.id})
+            await self._note_attention(order, reason, noted)
+        return msgspec.structs.replace(known, refund_check=check)
 
-    async def _note_attention(self, order: OrderRecord, reason: str) -> None:
-        """Note once that a person must look at an order."""
+    async def _note_attention(self, order: OrderRecord, reason: str, *more: Statement) -> None:
+        """Note once that a person must look at an order, unless `reason` is "". `more` is in that commit."""
         now, action = await self._store.now(), "order.needs_attention"
         act = audit.new_act(now, ACTOR, action, order.id, order.account, reason=reason)
         facts: Params = {"order_id": order.id, "reason": reason}
         await self._store.write(
+            *more,
             *audit.insert_statements(act, _HAS_NEW_REASON, facts),
             Statement(_ADD_REASON, facts),
         )
@@ -240,6 +240,7 @@ def _booked_row(
         booked=booked + 1,
         created=reading.plan_state.now if known is None else known.created,
         changed=reading.plan_state.now,
+        refund_check=None if known is None else known.refund_check,
     )
 
 

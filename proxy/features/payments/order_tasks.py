@@ -61,7 +61,8 @@ class OrderTasks(TaskKind[OrderRecord]):
                     self.on_booked(order.account)
             except AlreadyExists:
                 continue
-            return await self._look_later(held, rows=rows, is_ended=order.cancelled is not None)
+            booked = await self._orders.payments_of(held.id)
+            return await self._look_later(held, rows=booked, is_ended=order.cancelled is not None)
         return Delayed("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
 
     async def book_named_payment(
@@ -88,7 +89,7 @@ class OrderTasks(TaskKind[OrderRecord]):
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
         if due is None and error:
             due = payments.next_look_after_refusal(created=order.created, now=now)
-        due = min(NEVER if due is None else due, self._booking.refund_check_at(rows))
+        due = min(due or NEVER, *[row.refund_check or NEVER for row in rows], NEVER)
         # The checkout was ended, so no payment is possible at its address.
         ended: Params = {"url": ""} if is_ended else {}
         return Delayed(error, is_try=False, values={"due": due, "tries": 0, **ended})

@@ -56,7 +56,7 @@ class OrderRecord(QueuedTask, frozen=True, kw_only=True):
 
 class PaymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as it was last booked. `credits` are those of its order, `credited` is the sum of its
-    entries, which are numbered up to `booked`."""
+    entries, which are numbered up to `booked`. `refund_check` is as in its migration."""
 
     id: str
     order_id: str
@@ -70,6 +70,7 @@ class PaymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     booked: int
     created: int
     changed: int
+    refund_check: int | None = None
 
 
 class EventRecord(QueuedTask, frozen=True, kw_only=True):

@@ -46,7 +46,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return Additions()
         sign_ins.plan, sessions.origin = new_account_plan(config), origin_of(config.server.public_url)
         admin_tools = revision.admin_tools
+        streams = admin_tools.callers.streams
         admin_tools.callers.forget_sessions = sessions.forget
+        sessions.on_forget, streams.ended_sessions = streams.check_soon, sessions.ended_of
         served: list[Endpoint] = [
             *endpoints.Confirmations(sign_ins, sessions).endpoints,
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,

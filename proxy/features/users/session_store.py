@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -39,6 +39,7 @@ FROM sessions JOIN users ON users.id = sessions.user_id JOIN keys ON keys.id = u
 JOIN accounts ON accounts.id = keys.account
 WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 """
+_EXISTING = "SELECT id FROM sessions WHERE id IN ({ids})"
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
 _LIST_OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 _IS_OWN = "id = :subject AND user_id = :user"
@@ -85,6 +86,7 @@ class UserSessions:
 
     def __init__(self, store: Store) -> None:
         self.origin = ""
+        self.on_forget: Callable[[], None] = lambda: None
         self._store = store
         self._answers: ReadCache[str, _Answer] = ReadCache(
             self._read,
@@ -116,6 +118,12 @@ class UserSessions:
                 and id_ in (answer.session.id, answer.session.user, answer.session.caller.account)
             )
         )
+        self.on_forget()
+
+    async def ended_of(self, ids: Collection[str]) -> set[str]:
+        """Return which of these sessions are over."""
+        names, params = in_list([*ids])
+        return {*ids} - {row["id"] for row in await self._store.read(_EXISTING.format(ids=names), params)}
 
     def forget_voice(self, voice: str, digests: object) -> None:
         """Forget the sessions of an erased user: a user is erased as a voice is."""

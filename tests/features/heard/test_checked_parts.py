@@ -100,7 +100,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 async def ask(server: Inside, text: str = "".join(SENTENCES), **more: Any) -> Any:
     body = {"model": "all", "voice": "both", "input": text, "response_format": "json", "check": "heard"}
-    return await server.ask("POST", "/v1/audio/speech", body={**body, "audio_format": "pcm", **more})
+    key = more.pop("key", None)
+    return await server.ask("POST", "/v1/audio/speech", key=key, body={**body, "audio_format": "pcm", **more})
 
 
 async def test_each_sentence_is_made_and_heard_alone_and_all_are_one_answer(stage: Any) -> None:

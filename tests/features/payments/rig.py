@@ -210,6 +210,11 @@ class Shop:
         for worker in self.workers:
             worker.booking.sales = worker.month_tasks.sales = sales
 
+    def restart(self) -> None:
+        """Let each worker forget what it has in memory."""
+        self.workers = [self._worker(worker.ledger) for worker in self.workers]
+        self.use(self.provider)
+
     async def account(self, name: str, plan: str = "free") -> str:
         return (await accounts.create(self.clock, name=name, plan=plan)).id
 

@@ -39,6 +39,7 @@ NEVER = 1_000_000
 _CANCELLED = """
 SELECT state, url, count(*) AS many FROM orders WHERE cancelled IS NOT NULL GROUP BY state, url ORDER BY state
 """
+_FAILED = "SELECT count(*) AS many FROM orders WHERE attention LIKE '%its refund has failed since%'"
 
 
 class Points:
@@ -154,6 +155,8 @@ class Life:
         await self._change(pack, disputed=1990)
         await self._change(mini, refunded=990)
         await self._change(pack, disputed=0, seller_won_dispute=True)
+        # This refund fails.
+        await self._change(next_mini, refunded=0)
         await self._at(60 * DAY_S)
 
     async def _begin(self) -> None:
@@ -236,6 +239,7 @@ class Life:
             "ended": len(shop.provider.ended),
             "cancelled": [dict(row) for row in await shop.clock.read(_CANCELLED)],
             "months": [(month.plan, month.state, month.carried) for month in await shop.months(ada)],
+            "failed refunds": [row["many"] for row in await shop.clock.read(_FAILED)],
             "plan": (read.plan, read.paid_until),
             "contradictions": (await verify(shop.clock)).contradictions,
         }

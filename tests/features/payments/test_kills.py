@@ -35,7 +35,7 @@ async def test_a_stop_at_any_point_loses_and_doubles_nothing(tmp_path: Path, eve
     assert [month[:2] for month in expected["months"]] == MONTHS
     assert (expected["granted"], expected["contradictions"]) == (GRANTED, [])
     assert (expected["cancelled"], expected["ended"]) == (CANCELLED, 2)
-    assert expected["plan"] == ("free", None)
+    assert (expected["plan"], expected["failed refunds"]) == (("free", None), [1])
     assert expected["mails"] == MAILS
     struck = range(1, points.passed, every)
     assert len(struck) >= 12
@@ -72,4 +72,5 @@ async def test_a_real_kill_loses_and_doubles_nothing(
     assert [tuple(month[:2]) for month in found["months"]] == MONTHS
     assert (found["granted"], found["contradictions"]) == (GRANTED, [])
     assert (found["cancelled"], found["ended"]) == (CANCELLED, 2)
+    assert found["failed refunds"] == [1]
     assert (arrived(served), found["mails that wait"]) == (MAILS, 0)

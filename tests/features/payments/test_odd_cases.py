@@ -146,11 +146,20 @@ async def test_a_last_look_that_was_refused_is_not_the_last(shop: Shop) -> None:
     assert (await shop.orders.find_order(ada, other.id)).due > await shop.clock.now() + 999 * DAY_S * MICRO
 
 
-@each_row("seconds, needs_it", [(30, False), (60, True), (7 * DAY_S, True)])
+@each_row(
+    "seconds, needs_it, restarts",
+    [
+        (30, False, False),
+        (60, True, False),
+        (7 * DAY_S, True, False),
+        (30, False, True),
+        (60, True, True),
+    ],
+)
 async def test_a_refund_that_has_failed_since_needs_attention_at_the_second_look(
-    shop: Shop, seconds: float, needs_it: bool
+    shop: Shop, seconds: float, needs_it: bool, restarts: bool
 ) -> None:
-    ada = await shop.account(f"ada {seconds}")
+    ada = await shop.account(f"ada {seconds} {restarts}")
     order = await shop.order(ada, "small")
     paid = shop.provider.pay(order)
     shop.provider.refund(paid, 1000)
@@ -160,6 +169,8 @@ async def test_a_refund_that_has_failed_since_needs_attention_at_the_second_look
     await shop.hook(order.id)
     await shop.hook(order.id)
     assert order.id not in await need_attention(shop)
+    if restarts:
+        shop.restart()
     shop.clock.seconds += seconds
     await shop.work()
     assert (order.id in await need_attention(shop)) is needs_it

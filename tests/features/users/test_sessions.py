@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from proxy.access.callers import Callers
-from proxy.access.sessions import COOKIE
+from proxy.access.callers import Caller, Callers
+from proxy.access.sessions import COOKIE, Session
 from proxy.features.users.sign_ins import SignIns
 from proxy.storage.store import Statement
 from tests.features.users.rig import (
@@ -25,6 +25,7 @@ from tests.features.users.rig import (
     texts_of,
 )
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.waiting import soon
 
 ADA = "ada@example.org"
 
@@ -319,3 +320,23 @@ async def test_as_shipped_nothing_is_served(tmp_path: Path) -> None:
         browser = Browser(server)
         browser.cookie = "A" * 43
         assert await code_of(await browser.ask("GET", "/v1/me")) == "401 invalid_api_key"
+
+
+async def test_what_is_open_with_a_session_ends_with_it(server: Inside) -> None:
+    browser, streams = Browser(server), server.worker.streams
+    await browser.sign_in()
+    kept, ended = (
+        [each["id"] for each in json_of(await browser.ask("GET", "/v1/me/sessions"))["data"]],
+        list[Any](),
+    )
+    other = Browser(server)
+    await other.sign_in()
+    found = [each["id"] for each in json_of(await other.ask("GET", "/v1/me/sessions"))["data"]]
+    (leaves,) = {*found} - {*kept}
+    (row,) = await server.worker.store.read("SELECT users.key, users.account FROM users")
+    caller = Caller(row["account"], row["key"], "unlimited", "speech")
+    for id_ in (kept[0], leaves):
+        streams.open[id_] = {"caller": caller, "session": Session(id_, "", caller, 0)}, ended.append
+    assert json_of(await browser.ask("DELETE", f"/v1/me/sessions/{leaves}"))
+    await soon(lambda: ended)
+    assert [each.code for each in ended] == ["invalid_api_key"], "the other one is as good as before"

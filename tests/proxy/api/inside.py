@@ -100,6 +100,9 @@ class LeavingPeer:
     def follow_closely(self) -> None:
         """It does so anyway."""
 
+    def cut_off(self) -> None:
+        self.leave()
+
     async def leave_after(self, event: asyncio.Event) -> None:
         await event.wait()
         self.leave()

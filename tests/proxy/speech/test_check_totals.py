@@ -16,19 +16,36 @@ SPEAKER = Candidate(
 )
 
 
-def tally(verdicts: list[PartVerdict], *, pause_s: float, room_s: float) -> CheckTotals:
-    """The tally of parts of a second each."""
+class Room:
+    """What claims may take, second by second."""
+
+    def __init__(self, left_s: float) -> None:
+        self.left_s = left_s
+
+    async def claim(self, seconds: float) -> bool:
+        if seconds > self.left_s:
+            return False
+        self.left_s -= seconds
+        return True
+
+
+def plan_of(parts: tuple[Part, ...]) -> SpeechPlan:
+    terms = build_terms(UNLIMITED)
+    return SpeechPlan(VOICE, VOICE.id, "en", parts, 1.0, terms, frozenset(), frozenset(), check="heard")
+
+
+async def tally(verdicts: list[PartVerdict], *, pause_s: float, room: Room) -> CheckTotals:
+    """The tally of parts of a second each, with one more that is not made."""
     parts = tuple(
         Part(VOICE, "en", (SPEAKER,), number, number + 1, 1.0, 1, pause_s=pause_s)
-        for number in range(len(verdicts))
+        for number in range(len(verdicts) + 1)
     )
-    plan = SpeechPlan(
-        VOICE, VOICE.id, "en", parts, 1.0, build_terms(UNLIMITED), frozenset(), frozenset(), check="heard"
-    )
-    totals = CheckTotals(plan)
-    totals.free_room_s = room_s
+    totals = CheckTotals(plan_of(parts))
+    totals.claim_free = room.claim
     for number, verdict in enumerate(verdicts):
         totals.note_verdict(number, verdict, 1.0)
+        if verdict.result == "wrong":
+            await totals.free((number,))
     return totals
 
 
@@ -44,27 +61,25 @@ def tally(verdicts: list[PartVerdict], *, pause_s: float, room_s: float) -> Chec
         ([WRONG], 0.5, 1.25, set(), 1.25),
     ],
 )
-def test_a_wrong_part_is_free_while_there_is_room(
+async def test_a_wrong_part_is_free_while_there_is_room(
     verdicts: list[PartVerdict], pause_s: float, room_s: float, free: set[int], left_s: float
 ) -> None:
-    totals = tally(verdicts, pause_s=pause_s, room_s=room_s)
-    assert totals.free_parts == free
-    assert totals.free_room_s == left_s
+    totals = await tally(verdicts, pause_s=pause_s, room=(room := Room(room_s)))
+    assert (totals.free_parts, room.left_s) == (free, left_s)
 
 
 @each_row(
     ("room_s", "free", "left_s"),
     [
-        # The wrong part took its own second and silence before.
+        # The wrong part took its own second and silence before. What is not made takes none.
         (4.5, {0, 1, 2}, 0.0),
         (4.25, {2}, 2.75),
         (1.5, {2}, 0.0),
     ],
 )
-def test_an_answer_that_breaks_off_is_free_as_a_whole_or_for_its_wrong_part(
+async def test_an_answer_that_breaks_off_is_free_as_a_whole_or_for_its_wrong_part(
     room_s: float, free: set[int], left_s: float
 ) -> None:
-    totals = tally([RIGHT, RIGHT, WRONG], pause_s=0.5, room_s=room_s)
-    totals.free_all()
-    assert totals.free_parts == free
-    assert totals.free_room_s == left_s
+    totals = await tally([RIGHT, RIGHT, WRONG], pause_s=0.5, room=(room := Room(room_s)))
+    await totals.free(range(4))
+    assert (totals.free_parts, room.left_s) == (free, left_s)
