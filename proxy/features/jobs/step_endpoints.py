@@ -14,7 +14,7 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.fields import Chapter, chapter_number_of
+from proxy.features.jobs.core.fields import Chapter, chapter_number_at
 from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.core.wrong_words import WrongStep, wrong_words
 from proxy.features.jobs.endpoints import JobResource
@@ -141,7 +141,7 @@ def _step_body(
     receipt: ClipFacts | None,
     wrong: Sequence[WrongWords],
 ) -> ShownStep:
-    chapter = chapter_number_of(chapters, row.number)
+    chapter = chapter_number_at(chapters, row.first)
     return ShownStep(
         id=row.id,
         number=row.number,

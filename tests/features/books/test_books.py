@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.features.jobs.batches.rig import upload
 from tests.features.jobs.job_rig import RATE_HZ, content, job_with, jobs_inside
 from tests.features.jobs.results.pictures import JPEG
 from tests.proxy.api.inside import Inside, envelope
+from tests.proxy.http.hostile_json import MOST_S, cost
 from tests.replies import json_of
 from tests.sound import decoded
 from tests.tones import words
@@ -70,6 +72,21 @@ async def test_an_epub_becomes_an_audiobook(tmp_path: Path) -> None:
         assert (book.metadata["title"], book.metadata["artist"]) == ("The Book", "Ana Lima")
         assert [each["metadata"]["title"] for each in book.chapters()] == ["One", "Two"]
         assert [each.type for each in book.streams] == ["audio", "data", "video"]
+
+
+async def test_a_book_of_the_most_sections_is_not_felt(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        for sections, status in ((9_999, 200), (10_001, 400)):
+            file = await uploaded(server, epub({"a.xhtml": xhtml("<p>A</p><hr/>" * sections)}))
+            began = time.process_time()
+            async with cost() as found:
+                answer = await server.ask("POST", "/v1/jobs/preview", body=body_of(file))
+            assert answer.status_code == status, answer.text
+            assert found.held_s < MOST_S, found
+            assert found.grown_bytes < 32 * 2**20, found
+            assert time.process_time() - began < 5
+        assert (envelope(answer)["param"], envelope(answer)["code"]) == ("input_file_id", "unusable_book")
+        assert "10,000 sections" in envelope(answer)["message"]
 
 
 async def test_a_book_that_does_not_say_its_language_has_that_of_its_text(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.features.books.reading.archive import Archive
 from proxy.features.books.reading.book import Book, ReadRules, UnusableBook
 from proxy.features.books.reading.epub import read_epub
 from proxy.features.books.reading.plain import read_markdown, read_text
-from tests.features.books.epubs import CONTAINER, epub, package, xhtml, zipped
+from tests.features.books.epubs import CONTAINER, epub, nav, package, xhtml, zipped
+from tests.tables import each_row
 
 RULES = ReadRules()
 _MB = 1024 * 1024
@@ -125,6 +127,67 @@ def test_what_is_no_book_is_refused_with_its_reason(subtests: pytest.Subtests) -
                 _read(data)
             assert refused.value.is_protected == (name == "protected")
             assert time.process_time() - begun < 2
+
+
+def _again_and_again(refs: str) -> bytes:
+    """Return an EPUB with one document, which the spine names in these references."""
+    opf = package(["a.xhtml"]).replace('<itemref idref="d0"/>', refs)
+    files = {"META-INF/container.xml": CONTAINER, "OEBPS/book.opf": opf}
+    return zipped({**files, "OEBPS/a.xhtml": xhtml("<p>A.</p><hr/>" * 1_000)})
+
+
+def test_a_document_is_read_once_however_often_the_spine_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, read = list[str](), Archive.read
+
+    def noted(archive: Archive, name: str, *more: int) -> bytes:
+        names.append(name)
+        return read(archive, name, *more)
+
+    monkeypatch.setattr(Archive, "read", noted)
+    book = _read(_again_and_again('<itemref idref="d0" linear="no"/>' + '<itemref idref="d0"/>' * 300))
+    assert names.count("OEBPS/a.xhtml") == 1
+    (chapter,) = book.chapters
+    assert len(chapter.sections) == 1_000
+    (again,) = book.left_out
+    assert (again.where, again.rule, again.times) == ("OEBPS/a.xhtml", "not_in_order", 299)
+
+
+@each_row(
+    ("number", "body", "why"),
+    [
+        (1, "<p>A</p><hr/>" * 10_001, "more than 10,000 sections"),
+        (3, "<p>A</p>" * 90_000, "500,000 tags together"),
+        (5, f"<p hidden=''>{'word ' * 1_500_000}</p>", "32 MiB or"),
+    ],
+)
+def test_documents_are_bounded_together(number: int, body: str, why: str) -> None:
+    data = epub({f"{each}.xhtml": xhtml(body) for each in range(number)})
+    begun = time.process_time()
+    with pytest.raises(UnusableBook, match=why):
+        _read(data)
+    assert time.process_time() - begun < 3
+
+
+@each_row(
+    ("read", "text"),
+    [(read_markdown, "A\n\n***\n\n"), (read_text, "A\n\n* * *\n\n")],
+)
+def test_a_text_has_at_most_ten_thousand_sections(
+    read: Callable[[bytes, ReadRules], Book], text: str
+) -> None:
+    assert sum(len(each.sections) for each in read((text * 10_000).encode(), RULES).chapters) == 10_000
+    with pytest.raises(UnusableBook, match="10,000 sections"):
+        read((text * 10_001).encode(), RULES)
+
+
+def test_many_links_to_a_book_of_many_documents_are_read_at_once() -> None:
+    files = {f"{each:03}.xhtml": xhtml("<p>A.</p>") for each in range(400)}
+    contents = xhtml(nav(*["000.xhtml|Title"] * 20_000))
+    guide = '<reference type="text" href="001.xhtml"/>' * 60_000
+    begun = time.process_time()
+    book = _read(epub({**files, "nav.xhtml": contents}, guide=guide))
+    assert (len(book.chapters), len(book.chapters[0].title)) == (1, 1_000)
+    assert time.process_time() - begun < 2
 
 
 def test_odd_books_are_read(subtests: pytest.Subtests) -> None:

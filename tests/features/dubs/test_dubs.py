@@ -22,6 +22,7 @@ from proxy.features.dubs.subtitle_text import SpokenTurn
 from proxy.features.dubs.track import DubFile
 from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, original_of, sound_of, user_file
 from tests.features.jobs.job_rig import jobs_inside, said
+from tests.proxy.http.hostile_json import MOST_S, cost
 from tests.replies import json_of
 
 
@@ -69,6 +70,22 @@ async def test_the_original_is_softer_under_speech(tmp_path: Path) -> None:
         assert levels[1] == pytest.approx(levels[0] * 10 ** (-14 / 20), rel=0.1)
         assert levels[2] == pytest.approx(levels[0], rel=0.1)
         assert np.max(np.abs(track.astype(int) - bed - speech)) <= 2
+
+
+async def test_a_preview_of_many_lines_never_holds_the_loop_for_long(tmp_path: Path) -> None:
+    def stamp(at: int) -> str:
+        return f"{at // 3600:02}:{at // 60 % 60:02}:{at % 60:02}"
+
+    srt = "\n".join(
+        f"{n}\n{stamp(2 * n)},000 --> {stamp(2 * n + 1)},900\nLine {n} is said.\n" for n in range(1, 3001)
+    )
+    async with jobs_inside(tmp_path) as server:
+        file = await user_file(server, srt.encode())
+        body = {"kind": "dub", "model": "tone", "voice": "alloy", "input_file_id": file}
+        async with cost() as found:
+            shown = json_of(await server.ask("POST", "/v1/jobs/preview", body=body))
+        assert shown["steps"] == 3000
+        assert found.held_s < MOST_S, found
 
 
 # Six encodings: other fast cases have two of them.

@@ -1,6 +1,7 @@
 """Where long texts are cut."""
 
 import re
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -8,16 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies import text_tags
+from proxy.features.jobs.core.fields import Chapter
 from proxy.features.jobs.kinds.speech.request import step_text
-from proxy.features.jobs.texts.pieces import (
-    MOST_CHARACTERS,
-    MOST_TURNS,
-    Saying,
-    Turns,
-    pieces,
-    saying_at,
-)
+from proxy.features.jobs.texts.chapters import find_sayings, saying_of
+from proxy.features.jobs.texts.pieces import MOST_TURNS, Saying, Turns, pieces, speaker_tags
 from speech_engine.text import cleaning
+from tests.tables import each_row
 
 _TEXTS = st.text(st.sampled_from("ab é. !?\n[]Ana,—\u200d"), max_size=600)
 
@@ -41,11 +38,31 @@ _TAGGED = st.lists(st.sampled_from([*_WORDS, *_TAGS]), max_size=80).map("".join)
 
 
 @example("]long. ]it is it is it is it is [Ana] ", ("Ana", "Ben"), 1)
+@example("it is long. it is long. it[Ana] [sad] long. it is long. it is long. ", ("Ana", "Ben"), 26)
 @given(_TAGGED, st.sampled_from([(), ("Ana", "Ben")]), st.integers(1, 30))
-def test_a_piece_is_said_as_by_all_tags_before_it(text: str, names: tuple[str, ...], reach: int) -> None:
-    turns = Turns(text, names)
-    for start, end in pieces(text, "en", names, 30):
-        assert saying_at(text, names, start, end, reach) == turns.saying_at(start)
+def test_a_piece_is_said_as_by_all_tags_before_it_in_its_chapter(
+    text: str, names: tuple[str, ...], border: int
+) -> None:
+    border = min(border, len(text))
+    chapters = [Chapter(title="", start=start, end=end) for start, end in ((0, border), (border, len(text)))][
+        : 2 if 0 < border < len(text) else 0
+    ]
+    parts = [(each.start, each.end) for each in chapters] or [(0, len(text))]
+    cut = [
+        (begin + start, begin + end)
+        for begin, last in parts
+        for start, end in pieces(text[begin:last], "en", names, 30)
+    ]
+    sayings = find_sayings(text, chapters, names, cut)
+    turns = {begin: Turns(text[begin:last], names) for begin, last in parts}
+    for number, (start, end) in enumerate(cut, 1):
+        begin = max(each for each in turns if each <= start)
+        said = saying_of(sayings, names, number)
+        assert said == turns[begin].saying_at(start - begin)
+        # The text after a piece changes nothing.
+        assert said == Turns(text[begin:end], names).saying_at(start - begin)
+        alone = find_sayings(text, chapters, names, [(start, end)])
+        assert said == saying_of(alone, names, 1), "as the steps of an earlier version's job"
 
 
 def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -74,28 +91,48 @@ def test_no_pause_is_cut_and_none_begins_a_later_piece(text: str, most: int) -> 
 @given(_TAGGED, st.integers(20, 60))
 def test_the_pieces_are_said_by_who_says_the_whole(text: str, most: int) -> None:
     names = ("Cy", "Ana", "Ben")
+    turns = Turns(text, names)
     steps = [
-        step_text(text, names, start, end, has_emotion=False)[0]
+        step_text(text, names, 0, (start, end), Saying(turns.saying_at(start).name))[0]
         for start, end in pieces(text, "en", names, most)
     ]
     assert [each for step in steps for each in who_says(step, names)] == who_says(text, names)
 
 
-def test_a_piece_of_a_very_long_text_with_a_cast_is_found_by_what_is_near(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    text, seen = "[Ana] One. [Ben] Two. " * 20_000, list[int]()
-    found = pieces(text, "en", ("Ana", "Ben"))
-    turns = text_tags.find_turns
+@each_row(
+    ("text", "names"),
+    [
+        ("[Ana] One. [Ben] Two. " * 10_000, ("Ana", "Ben")),
+        ("[b]\nx\n" + "[b]\n" * 50_000 + "end.", ()),
+        ("[b]\nx\n" + "[b]\n" * 50_000 + "end.", ("Ana", "Ben")),
+        ("[happy] x " * 20_000, ()),
+    ],
+)
+def test_the_sayings_of_all_pieces_are_found_by_one_search(text: str, names: tuple[str, ...]) -> None:
+    seen, turns = list[int](), text_tags.find_turns
+    cut = pieces(text, "en", names)
 
-    def turns_of(text: str, names: Sequence[str], start: int, end: int) -> tuple[text_tags.Turn, ...]:
-        seen.append(end - start)
-        return turns(text, names, start, end)
+    def turns_of(text: str, names: Sequence[str]) -> tuple[text_tags.Turn, ...]:
+        seen.append(len(text))
+        return turns(text, names)
 
-    monkeypatch.setattr(text_tags, "find_turns", turns_of)
-    for start, end in found[1:]:
-        saying_at(text, ("Ana", "Ben"), start, end)
-    assert max(seen) <= 2 * MOST_CHARACTERS
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(text_tags, "find_turns", turns_of)
+        began = time.process_time()
+        sayings = find_sayings(text, (), names, cut)
+    assert time.process_time() - began < 1
+    assert (sum(seen), len(cut) > 90) == (len(text), True)
+    assert [saying_of(sayings, names, number) for number in (1, len(cut))] == [
+        Turns(text, names).saying_at(cut[place][0]) for place in (0, -1)
+    ]
+
+
+def test_no_more_speakers_are_looked_for_than_are_shown() -> None:
+    text = "[pause 1s]\n[Ana] x\n[ Ana ]\n" + "".join(f"[{number}]\nx\n" for number in range(99))
+    assert speaker_tags(text) == ["Ana", *map(str, range(99))]
+    began = time.process_time()
+    assert len(speaker_tags(text + "[more]\n" * 1_000_000)) == 100
+    assert time.process_time() - began < 0.1
 
 
 def test_a_text_is_cut_after_paragraphs_then_lines_then_sentences_then_words() -> None:

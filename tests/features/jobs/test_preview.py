@@ -27,6 +27,7 @@ from tests.features.jobs.job_rig import (
     text_of,
 )
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope
+from tests.proxy.http.hostile_json import MOST_S, cost
 from tests.replies import json_of
 from tests.tables import each_row
 
@@ -209,6 +210,28 @@ async def test_a_preview_stops_when_its_client_leaves(
         assert len(planned) < 300
         # Its place is free again.
         assert (await _preview(server, input="A.")).status_code == 200
+
+
+LARGE: dict[str, dict[str, Any]] = {
+    "chapters": {"chapters": [{"input": "Word after word is said by a long sentence"[:41]}] * 500},
+    "brackets": {"input": "[b]\nx\n" + "[b]\n" * 62_000 + "end."},
+    "speakers": {"input": "".join(f"[{number}]\nx\n" for number in range(20_000))},
+}
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_a_preview_of_a_large_text_never_holds_the_loop_for_long(
+    tmp_path: Path, store_url: str, subtests: pytest.Subtests
+) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        for name, body in LARGE.items():
+            with subtests.test(name):
+                began = time.process_time()
+                async with cost() as found:
+                    shown = json_of(await _preview(server, **body))
+                assert shown["steps"] > 90
+                assert found.held_s < MOST_S, found
+                assert time.process_time() - began < 2
 
 
 async def test_a_preview_is_counted_and_one_at_a_time(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -34,6 +34,8 @@ Rule = Literal[
 Gap = Literal["chapter", "heading", "scene"]
 """What comes before a section: the beginning of a chapter, a heading, or a break between two scenes."""
 MOST_CHARACTERS = 1_000_000
+MOST_SECTIONS = 10_000
+"""Each is a step of the job at least. A long book of poems has some 3,000."""
 MOST_COVER_BYTES = 4 * 1024 * 1024
 MOST_LEFT_OUT = 500
 """The most entries about left out text: one for each rule in each document."""
@@ -177,3 +179,13 @@ class ChapterText:
         sections = tuple(BookSection(gap, "\n\n".join(texts)) for gap, texts in self._sections)
         if sections:
             yield BookChapter(self.title, sections)
+
+
+def build_chapters(texts: Sequence[ChapterText]) -> tuple[BookChapter, ...]:
+    """Return the chapters of a book. Raises UnusableBook."""
+    chapters = tuple(made for each in texts for made in each.build())
+    if not chapters:
+        raise UnusableBook("it has no text")
+    if sum(len(each.sections) for each in chapters) > MOST_SECTIONS:
+        raise UnusableBook(f"its headings and breaks make more than {MOST_SECTIONS:,} sections")
+    return chapters

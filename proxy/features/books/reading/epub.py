@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from proxy.features.books.reading import xml
 from proxy.features.books.reading.archive import Archive, resolve_link
-from proxy.features.books.reading.book import Book, BookReading, ChapterText, ReadRules, Rule, UnusableBook
+from proxy.features.books.reading.book import (
+    Book,
+    BookReading,
+    ChapterText,
+    ReadRules,
+    Rule,
+    UnusableBook,
+    build_chapters,
+)
 from proxy.features.books.reading.document import DocumentReader, Item, block_of, document_kinds
 from proxy.features.books.reading.notes import Place, find_notes, note_text
 from proxy.features.books.reading.package import ContentsEntry, Document, Package
-from proxy.features.books.reading.xml import descendants, ids_of, text_of
+from proxy.features.books.reading.xml import Element, descendants, ids_of, text_of
 
+MOST_DOCUMENT_BYTES = 32 * 1024 * 1024
+MOST_TAGS = 500_000
+"""A long novel with a tag around each word has some 350,000."""
+_MOST_TITLE = 1_000
+"""Entries of the contents that lead to the same place are one title."""
 _NEVER_READ: dict[str, Rule] = {
     **dict.fromkeys(("toc", "lot", "loi", "landmarks", "page-list"), "contents"),
     **dict.fromkeys(("index", "bibliography"), "index"),
@@ -42,38 +56,55 @@ class _EpubReader:
         self._archive = archive
         self._package = package
         self._reading = reading
-        self._contents = _linked_entries(package.contents(reading.rules.depth))
+        self._contents = defaultdict[str, list[ContentsEntry]](list)
+        for each in _linked_entries(package.contents(reading.rules.depth)):
+            self._contents[each.path].append(each)
         self._notes: dict[Place, str] = {}
         self._chapters: list[ChapterText] = []
 
     def read(self) -> Book:
-        documents = [each for each in self._package.documents() if self._is_in_archive(each)]
-        notes = find_notes(self._archive, [each.path for each in documents])
-        items_of = [(each.path, [*self._items(each, notes)]) for each in documents]
+        documents = self._find_documents()
+        roots = self._parse([*documents])
+        notes = find_notes(roots)
+        items_of = [(path, [*self._items(documents[path], roots[path], notes)]) for path in roots]
         for path, items in items_of:
             self._add_document(path, items)
-        chapters = tuple(made for each in self._chapters for made in each.build())
-        if not chapters:
-            raise UnusableBook("it has no text")
         return Book(
             about=self._package.about(),
-            chapters=chapters,
+            chapters=build_chapters(self._chapters),
             left_out=self._reading.left_out,
         )
 
-    def _is_in_archive(self, document: Document) -> bool:
-        if document.path in self._archive:
-            return True
-        self._reading.leave_out(document.path or "a document without a place in the book", "missing", "")
-        return False
+    def _find_documents(self) -> dict[str, Document]:
+        """Return the documents by their paths, in their order. One that is named again is read once."""
+        found = dict[str, Document]()
+        for each in self._package.documents():
+            if each.path not in self._archive:
+                where = each.path or "a document without a place in the book"
+                self._reading.leave_out(where, "missing", "")
+            elif each.path not in found or (each.is_in_order and not found[each.path].is_in_order):
+                found[each.path] = each
+            else:
+                self._reading.leave_out(each.path, "not_in_order", "")
+        return found
 
-    def _items(self, document: Document, notes: set[Place]) -> Iterator[Item]:
+    def _parse(self, paths: Sequence[str]) -> dict[str, Element | None]:
+        """Return the roots of documents. All are in memory at once. Raises UnusableBook."""
+        roots, size, tags = dict[str, Element | None](), 0, 0
+        for path in paths:
+            data = self._archive.read(path)
+            size, tags = size + len(data), tags + data.count(b"<")
+            if size > MOST_DOCUMENT_BYTES or tags > MOST_TAGS:
+                most = f"{MOST_DOCUMENT_BYTES >> 20} MiB or {MOST_TAGS:,} tags"
+                raise UnusableBook(f"its documents have more than {most} together")
+            roots[path] = xml.parse(data, path)
+        return roots
+
+    def _items(self, document: Document, root: Element | None, notes: set[Place]) -> Iterator[Item]:
         """Yield the parts of a document, and store its notes."""
-        root = xml.parse(self._archive.read(document.path), document.path)
         bodies = [] if root is None else descendants(root, "body")
         for body in bodies[:1]:
-            by_id = ids_of(body)
-            own = {id_: by_id[id_] for path, id_ in notes if path == document.path and id_ in by_id}
+            own = {id_: each for id_, each in ids_of(body).items() if (document.path, id_) in notes}
             elements = frozenset(block_of(element) for element in own.values())
             texts = {element: note_text(element) for element in elements}
             for id_, element in own.items():
@@ -97,12 +128,13 @@ class _EpubReader:
 
     def _add_document(self, path: str, items: list[Item]) -> None:
         """Add a document to the chapters, which begin where the contents say."""
-        entries = [each for each in self._contents if each.path == path]
+        entries = self._contents.get(path, ())
         anchors = {item.text for item in items if item.kind == "anchor"}
         begins: dict[str, str] = {}
         for each in entries:
             fragment = each.fragment if each.fragment in anchors else ""
-            begins[fragment] = f"{begins[fragment]}. {each.title}" if fragment in begins else each.title
+            title = f"{begins[fragment]}. {each.title}" if fragment in begins else each.title
+            begins[fragment] = title[:_MOST_TITLE]
         if not self._contents:
             heading = next((item.text for item in items if item.kind == "heading"), "")
             begins = {"": heading} if any(item.kind in {"paragraph", "heading"} for item in items) else {}

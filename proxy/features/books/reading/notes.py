@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.features.books.reading import xml
-from proxy.features.books.reading.archive import Archive, resolve_link
+from proxy.features.books.reading.archive import resolve_link
 from proxy.features.books.reading.document import (
     HEADINGS,
     block_of,
@@ -48,12 +47,11 @@ class _Block(NamedTuple):
     looks_like_note: bool
 
 
-def find_notes(archive: Archive, documents: Sequence[str]) -> set[Place]:
-    """Return the places of all notes. A mark inside of a note leads back, and not to another note.
-    Raises UnusableBook."""
+def find_notes(documents: Mapping[str, Element | None]) -> set[Place]:
+    """Return the places of all notes in documents, which are their roots by their paths. A mark inside of a
+    note leads back, and not to another note."""
     blocks, marks, sizes = dict[Place, _Block](), list[_Mark](), list[int]()
-    for number, path in enumerate(documents):
-        root = xml.parse(archive.read(path), path)
+    for number, (path, root) in enumerate(documents.items()):
         sizes.append(0 if root is None else _Survey(root, number, path).add_to(blocks, marks))
     # By the numbers of the document and of the element: 1 if the element is in a note.
     in_notes = [bytearray(size) for size in sizes]

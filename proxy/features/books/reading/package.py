@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -46,14 +47,12 @@ class Package:
         self.contents_path = ""
 
     def documents(self) -> Iterator[Document]:
-        guide = [
-            (resolve_link(self._path, attribute(each, "href"))[0], attribute(each, "type").lower())
-            for each in descendants(self._root, "reference")
-        ]
+        guide = defaultdict[str, set[str]](set)
+        for each in descendants(self._root, "reference"):
+            guide[resolve_link(self._path, attribute(each, "href"))[0]].add(attribute(each, "type").lower())
         for each in descendants(self._root, "itemref"):
             path = self._path_of(self._manifest.get(attribute(each, "idref")))
-            kinds = frozenset(kind for place, kind in guide if place == path)
-            yield Document(path, kinds, attribute(each, "linear").lower() != "no")
+            yield Document(path, frozenset(guide.get(path, ())), attribute(each, "linear").lower() != "no")
 
     def contents(self, depth: int) -> list[ContentsEntry]:
         """Return the contents down to a level, from the navigation, or else from the NCX of an EPUB 2."""

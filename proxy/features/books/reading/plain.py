@@ -15,6 +15,7 @@ from proxy.features.books.reading.book import (
     ChapterText,
     ReadRules,
     UnusableBook,
+    build_chapters,
 )
 
 _TITLE = re.compile(r"#\s{1,9}(.{1,200})")
@@ -137,9 +138,7 @@ class _TextReader:
         for name, text in self._notes.items():
             if name not in self._used_notes:
                 self.reading.leave_out(_WHERE, "note", text)
-        chapters = tuple(made for each in self._chapters for made in each.build())
-        if not chapters:
-            raise UnusableBook("it has no text")
+        chapters = build_chapters(self._chapters)
         return Book(about=AboutBook(), chapters=chapters, left_out=self.reading.left_out)
 
 

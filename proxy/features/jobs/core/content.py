@@ -4,6 +4,7 @@ chapter."""
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from itertools import groupby
@@ -111,7 +112,8 @@ class SoundQuery(NamedTuple):
         first, last = 1, self.job.steps
         if chapter is not None:
             first, last = self.fields.chapters[chapter - 1].first, self.fields.chapters[chapter - 1].last
-        within = [clip for clip in clips if first <= clip.number <= last]
+        begin = bisect_left(clips, first, key=lambda clip: clip.number)
+        within = clips[begin : begin + last - first + 1]
         return [clip for number, clip in enumerate(within, first) if clip.number == number]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Literal
 
@@ -28,6 +29,10 @@ _STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
 """The format of a step's sound, by the format of the job, if they differ."""
 _NAME_CHARACTERS = 60
 _BLANKS = re.compile(r"\s+")
+
+Sayings = tuple[tuple[int, int, str], ...]
+"""The numbers of steps from which on a turn goes on, with its speaker's place in the cast, or -1, and its
+emotion."""
 
 
 class Chapter(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +65,8 @@ class SourceJob(msgspec.Struct, frozen=True, kw_only=True):
     anew: tuple[tuple[int, int], ...] = ()
 
     def is_anew(self, step: int) -> bool:
-        return any(first <= step <= last for first, last in self.anew)
+        place = bisect_right(self.anew, step, key=lambda each: each[0])
+        return place > 0 and step <= self.anew[place - 1][1]
 
 
 class StepFields(SealedFields, frozen=True, kw_only=True):
@@ -70,7 +76,8 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     `kbit_s` is the bit rate of a file that is encoded at the end, and `pauses` are numbers of steps with the
     seconds of silence before them in this file. `only` are the chosen chapters, as they were sent. `words`
     take precedence over the lexicon of the request. `cover` is the id of the cover's file, and `language`
-    that of the text's beginning. `own` is read by the kind of the job alone.
+    that of the text's beginning. `own` is read by the kind of the job alone. Jobs of earlier versions have no
+    `sayings`.
     """
 
     sent: dict[str, msgspec.Raw]
@@ -84,10 +91,7 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     cover: str = ""
     language: str = ""
     own: msgspec.Raw = msgspec.Raw(b"null")
-
-    def chapter_start_of(self, step: int) -> int:
-        """Return the start of the chapter of this step in the text."""
-        return next((each.start for each in self.chapters if each.first <= step <= each.last), 0)
+    sayings: Sayings | None = None
 
     def source_of(self, step: int) -> str:
         """Return the job whose clip a step may take over, or ""."""
@@ -106,10 +110,10 @@ def step_terms(terms: Terms, *, is_checked: bool = False) -> Terms:
     return replace(terms, is_for_job=True, max_characters=None, key=key, check=check)
 
 
-def chapter_number_of(chapters: Sequence[Chapter], step: int) -> int | None:
-    """Return the number of the chapter of a step. The first one is 1."""
-    numbered = enumerate(chapters, 1)
-    return next((number for number, each in numbered if each.first <= step <= each.last), None)
+def chapter_number_at(chapters: Sequence[Chapter], place: int) -> int | None:
+    """Return the number of the chapter at a place of the text. The first one is 1. None: there is none."""
+    # A chapter that was not chosen has no steps, but a place.
+    return bisect_right(chapters, place, key=lambda each: each.start) or None
 
 
 def file_name(number: int, chapters: int, title: str, suffix: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from proxy.features.jobs.core.fields import Chapter, chapter_number_of
+from proxy.features.jobs.core.fields import Chapter, chapter_number_at
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job
 from proxy.file_store.vault import VaultFailed
@@ -65,7 +65,7 @@ async def warnings(
         for word in await wrong_words(files, job, step):
             if len(found) == MOST_NAMED:
                 return [*found, "more was said wrong: see the steps"]
-            chapter = chapter_number_of(chapters, step.number)
+            chapter = chapter_number_at(chapters, step.first)
             place = "" if chapter is None else f"chapter {chapter}, "
             if job.kind == "batch":
                 place = f"line {step.number}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -12,8 +13,8 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs.core.fields import Chapter
-from proxy.features.jobs.texts.pieces import pieces
+from proxy.features.jobs.core.fields import Chapter, Sayings, chapter_number_at
+from proxy.features.jobs.texts.pieces import Saying, Turns, pieces
 from proxy.speech import speech_request
 
 MOST_CHAPTERS = 500
@@ -86,6 +87,30 @@ def cut_text(
         numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))
         found += own
     return found, tuple(numbered if chapters else ())
+
+
+def find_sayings(
+    text: str, chapters: Sequence[Chapter], names: Sequence[str], pieces: Sequence[tuple[int, int]]
+) -> Sayings:
+    """Return the speaker and the emotion that go on at the beginnings of pieces, as in `StepFields`. They
+    begin anew with each chapter."""
+    found, before, border = list[tuple[int, int, str]](), None, 0
+    for number, (start, _) in enumerate(pieces, 1):
+        if start >= border:
+            index = chapter_number_at(chapters, start)
+            begin, border = (chapters[index - 1].start, chapters[index - 1].end) if index else (0, len(text))
+            turns = Turns(text[begin:border], names)
+        saying = turns.saying_at(start - begin)
+        if saying != before:
+            found.append((number, names.index(saying.name) if saying.name else -1, saying.emotion))
+            before = saying
+    return tuple(found)
+
+
+def saying_of(sayings: Sayings, names: Sequence[str], step: int) -> Saying:
+    """Return the speaker and the emotion that go on at the beginning of a step."""
+    _, speaker, emotion = sayings[bisect_right(sayings, step, key=itemgetter(0)) - 1]
+    return Saying(names[speaker] if speaker >= 0 else "", emotion)
 
 
 def nothing_to_say(index: int | None) -> InvalidRequest:

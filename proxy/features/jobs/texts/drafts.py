@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from proxy.config import credits
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.again import AgainBody, keep_words
-from proxy.features.jobs.core.fields import StepFields, chapter_number_of, step_terms
+from proxy.features.jobs.core.fields import StepFields, chapter_number_at, step_terms
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.fingerprints import usable_fingerprints
 from proxy.features.jobs.core.kind import JobUpload, SpokenKind
@@ -149,29 +150,33 @@ async def build_preview(
     files: JobFiles, revision: RevisionContext, background: BackgroundRequest, draft: JobDraft
 ) -> JobPreview:
     """Return the preview of a job: each step is planned and priced, but not spoken. Raises RequestFailed."""
-    caller, fields = background.caller, draft.fields
+    caller = background.caller
     costs = [cost async for cost in _costs(files, revision, background, draft)]
     payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=background.terms)
     # The amount is 0, so that a preview is shown even if the account cannot pay for the job.
     position = await revision.context.ledger.check_affordable(payer.of_job(), 0)
-    available = position.credits.available
-    chapters = list[PreviewChapter]()
-    for number, chapter in enumerate(fields.chapters, 1):
-        if chapter.first:  # 0: it was not chosen
-            own = [each for each in costs if chapter_number_of(fields.chapters, each.number) == number]
-            previewed = PreviewChapter(
-                number=number,
-                title=chapter.title,
-                characters=chapter.end - chapter.start,
-                seconds=round(sum(each.seconds for each in own), 3),
-                credits=credits.to_credits(sum(each.likely for each in own)),
-            )
-            chapters.append(previewed)
+    return await asyncio.to_thread(_sum_up, draft, costs, position.credits.available)
+
+
+def _sum_up(draft: JobDraft, costs: Sequence[_Cost], available: int | None) -> JobPreview:
+    fields, of_chapters = draft.fields, defaultdict[int | None, list[_Cost]](list)
+    for cost in costs:
+        of_chapters[chapter_number_at(fields.chapters, draft.pieces[cost.number - 1][0])].append(cost)
     known = {*map(name_key, (*fields.cast, *EMOTIONS))}
     unknown = [name for name in speaker_tags(draft.text) if name_key(name) not in known]
     ignored = (f"{each}: not all of it is followed" for each in fields.ignored)
     return JobPreview(
-        chapters=chapters,
+        chapters=[
+            PreviewChapter(
+                number=number,
+                title=chapter.title,
+                characters=chapter.end - chapter.start,
+                seconds=round(sum(each.seconds for each in of_chapters[number]), 3),
+                credits=credits.to_credits(sum(each.likely for each in of_chapters[number])),
+            )
+            for number, chapter in enumerate(fields.chapters, 1)
+            if chapter.first  # 0: it was not chosen
+        ],
         left_out=draft.left_out,
         cast=PreviewCast(names=fields.cast, without_voice=unknown),
         warnings=(*draft.warnings, *ignored),
@@ -203,6 +208,7 @@ async def _costs(
         most = (await revision.speaking.pipeline.estimate(call)).amount
         seconds, likely = await _likely_cost(paces, call, terms)
         yield _Cost(number, seconds, min(likely, most), most)
+        await asyncio.sleep(0)  # short steps may be planned without any other turn of the loop
 
 
 async def _likely_cost(paces: Paces, call: SpeechCall, terms: Terms) -> tuple[float, int]:

@@ -4,7 +4,6 @@ sentences."""
 from __future__ import annotations
 
 import re
-import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -34,8 +33,14 @@ _MOST_TAG_CHARACTERS = text_tags.MOST_NAME_CHARACTERS + 2
 
 def speaker_tags(text: str) -> list[str]:
     """Return the tags at the beginnings of lines, each once. They may be names of speakers."""
-    tags = [match for match in _SPEAKER.finditer(text) if not any(text_tags.find_pauses(match[0]))]
-    return [*dict.fromkeys(match[1].strip() for match in tags)][:_MOST_SPEAKERS]
+    found = dict[str, None]()
+    for match in _SPEAKER.finditer(text):
+        name = match[1].strip()
+        if name not in found and not any(text_tags.find_pauses(match[0])):
+            found[name] = None
+            if len(found) == _MOST_SPEAKERS:
+                break
+    return [*found]
 
 
 class Saying(NamedTuple):
@@ -50,8 +55,8 @@ class Turns:
     """The turns of a text, between tags that name a speaker or an emotion. A text without a cast is one
     turn."""
 
-    def __init__(self, text: str, names: Sequence[str], start: int = 0, end: int = sys.maxsize) -> None:
-        self._turns = text_tags.find_turns(text, names, start, end) if names or "[" in text else ()
+    def __init__(self, text: str, names: Sequence[str]) -> None:
+        self._turns = text_tags.find_turns(text, names) if names or "[" in text else ()
         self._begins = [turn.start for turn in self._turns]
         # A turn starts after its name. A cut must come before the name, so `starts` has the starts of the
         # names.
@@ -66,18 +71,9 @@ class Turns:
         if number < 0 or place >= self._turns[number].end:
             return Saying()
         turn = self._turns[number]
-        tags = [tag.value for tag in turn.tags if tag.end <= place]
+        tags = bisect_right(turn.tags, place, key=lambda tag: tag.end)
         # Text before the first name belongs to the first member.
-        return Saying("" if turn.name_start is None else turn.name, tags[-1] if tags else "")
-
-    def has_begun_before(self, place: int) -> bool:
-        """Tell whether a tag before a place sets the speaker there, or the emotion in a text without a
-        cast."""
-        number = bisect_right(self._begins, place) - 1
-        turn = self._turns[number] if number >= 0 else None
-        return turn is not None and (
-            turn.name_start is not None or (not turn.name and any(tag.end <= place for tag in turn.tags))
-        )
+        return Saying("" if turn.name_start is None else turn.name, turn.tags[tags - 1].value if tags else "")
 
     def within(self, start: int, end: int) -> list[int]:
         return self.starts[bisect_right(self.starts, start) : bisect_left(self.starts, end)]
@@ -92,17 +88,6 @@ class Turns:
         turns."""
         turn = bisect_right(self.starts, start) + MOST_TURNS
         return min(end, self.starts[turn]) if turn < len(self.starts) else end
-
-
-def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int = MOST_CHARACTERS) -> Saying:
-    """Return the speaker and the emotion at the beginning of a piece. It searches `reach` characters before
-    the piece first, then more, and at last the whole text: a long text has many pieces."""
-    while reach < start:
-        near = Turns(text, names, start - reach, end)
-        if near.has_begun_before(start):
-            return near.saying_at(start)
-        reach *= 8
-    return Turns(text, names, 0, end).saying_at(start)
 
 
 def pieces(

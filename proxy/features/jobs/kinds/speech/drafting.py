@@ -15,13 +15,13 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.feature import RevisionContext
-from proxy.features.jobs.core.fields import StepFields, chapter_number_of, step_terms
+from proxy.features.jobs.core.fields import StepFields, chapter_number_at, step_terms
 from proxy.features.jobs.core.kind import PlannedStep
 from proxy.features.jobs.kinds.speech.request import JobFields, step_body, step_text
 from proxy.features.jobs.section import SECTION
-from proxy.features.jobs.texts.chapters import chapter_field, cut_text
+from proxy.features.jobs.texts.chapters import chapter_field, cut_text, find_sayings, saying_of
 from proxy.features.jobs.texts.drafts import step_request
-from proxy.features.jobs.texts.pieces import MOST_CHARACTERS
+from proxy.features.jobs.texts.pieces import MOST_CHARACTERS, Saying
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.split_text import EMOTION, inexpressible
@@ -68,6 +68,7 @@ async def draft_fields(
         language=call.plan.language,
         pauses=tuple(body.layout.pauses(body.text, pieces)),
         own=body.layout.own,
+        sayings=await asyncio.to_thread(find_sayings, body.text, chapters, names, pieces),
     )
     ignored = {*call.ignored_fields(), *await _dropped_tags(fields, body.text, pieces, plan_piece)}
     return replace(fields, ignored=tuple(sorted(ignored))), pieces
@@ -83,15 +84,15 @@ async def plan_step(
     request_id: str,
 ) -> PlannedStep:
     """Plan a step of a text. Raises RequestFailed."""
-    # The speaker and the emotion begin anew with each chapter.
-    begin = fields.chapter_start_of(place.number)
-    chapter, first, last = text[begin:], place.first - begin, place.last - begin
-    for has_emotion in (True, False):
+    begin, piece = _chapter_start(fields, place.first), (place.first, place.last)
+    sayings = fields.sayings
+    if sayings is None:
         # It runs in a thread, because it searches the whole text.
-        piece, tag_characters = await asyncio.to_thread(
-            partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
-        )
-        request = step_request(fields, step_body(fields, piece), speaking)
+        sayings = await asyncio.to_thread(find_sayings, text, fields.chapters, fields.cast, [piece])
+    saying = saying_of(sayings, fields.cast, place.number)
+    for said in (saying, Saying(saying.name)):
+        spoken, tag_characters = step_text(text, fields.cast, begin, piece, said)
+        request = step_request(fields, step_body(fields, spoken), speaking)
         call = await speaking.prepare_call(request_id, caller, request, terms)
         # If no voice can express the emotion, its tag would be spoken as text. This shows in the first part,
         # which then begins before the end of the tags. The step is planned again without the emotion. The
@@ -135,26 +136,43 @@ async def _dropped_tags(
 ) -> Sequence[str]:
     """Return [EMOTION] if some tags of the text cannot be expressed, and are dropped. Raises InvalidRequest
     if the job refuses this."""
-    mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
-    for number, (start, end) in enumerate(pieces, 1):
-        if mode == "text" or text_tags.first_emotion(text[start:end]) is None:
-            continue
-        begin = fields.chapter_start_of(number)
-        first, last = start - begin, end - begin
-        work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
-        piece, tag_characters = await asyncio.to_thread(work)
-        turns = text_tags.find_turns(piece, fields.cast)
-        tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
-        if tags <= seen:
-            continue  # tags that were checked before have the same result
+    mode = msgspec.json.decode(fields.sent.get("emotion_tags", b"null"))
+    tagged = [] if mode == "text" else await asyncio.to_thread(_tagged_pieces, fields, text, pieces)
+    for start, piece, tag_characters in tagged:
         for part in (await plan_piece(piece)).plan.parts:
             tag = text_tags.first_emotion(piece, part.start, part.end)
             if tag is None or EMOTION not in part.candidates[0].ignores:
                 continue
             if mode != "refuse":
                 return [EMOTION]
-            chapter = chapter_number_of(fields.chapters, number)
+            chapter = chapter_number_at(fields.chapters, start)
             param = "input" if chapter is None else chapter_field(chapter - 1, "input")
-            raise inexpressible(tag, first + tag.start - tag_characters, part.candidates[0], param)
-        seen |= tags
+            place = start - _chapter_start(fields, start) + tag.start - tag_characters
+            raise inexpressible(tag, place, part.candidates[0], param)
     return []
+
+
+def _tagged_pieces(
+    fields: StepFields, text: str, pieces: Sequence[tuple[int, int]]
+) -> list[tuple[int, str, int]]:
+    """Return the pieces in which a speaker has a tag of an emotion for the first time: the start of each in
+    the text, its text with the speaker's tag, and the length of that tag."""
+    assert fields.sayings is not None, "the job is new"
+    found, seen = list[tuple[int, str, int]](), set[tuple[str, str]]()
+    for number, each in enumerate(pieces, 1):
+        if text_tags.first_emotion(text[slice(*each)]) is None:
+            continue
+        name = saying_of(fields.sayings, fields.cast, number).name
+        begin = _chapter_start(fields, each[0])
+        piece, tag_characters = step_text(text, fields.cast, begin, each, Saying(name))
+        turns = text_tags.find_turns(piece, fields.cast)
+        # Tags that were checked before have the same result.
+        if new := {(turn.name, tag.value) for turn in turns for tag in turn.tags} - seen:
+            seen |= new
+            found.append((each[0], piece, tag_characters))
+    return found
+
+
+def _chapter_start(fields: StepFields, place: int) -> int:
+    chapter = chapter_number_at(fields.chapters, place)
+    return 0 if chapter is None else fields.chapters[chapter - 1].start

@@ -26,7 +26,7 @@ from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.kinds.speech.drafting import TextPiece, draft_fields, plan_step, step_planner
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job
-from proxy.features.jobs.texts.chapters import nothing_to_say
+from proxy.features.jobs.texts.chapters import find_sayings, nothing_to_say
 from proxy.features.jobs.texts.drafts import DraftKind, JobDraft
 from proxy.features.jobs.texts.subtitles import SUBTITLES, WRITERS, CueWriter, add_times
 from proxy.http.ranges import StreamedFile
@@ -84,6 +84,9 @@ class SpeechKind(DraftKind):
         pieces = [places[number] for number in sorted(places)]
         before, text = self._fields(job), await self.files.text(job.account, job.digest)
         fields = again_fields(before, job.id, job.steps, body)
+        if fields.sayings is None:
+            sayings = await asyncio.to_thread(find_sayings, text, fields.chapters, fields.cast, pieces)
+            fields = replace(fields, sayings=sayings)
         # The first step is planned, so that a voice that is gone or not permitted any more is refused at
         # once.
         call = await step_planner(revision, background, fields, text, pieces)(1, step_terms(background.terms))

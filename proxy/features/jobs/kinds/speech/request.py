@@ -17,7 +17,7 @@ from proxy.features.jobs.core.m4b_facts import KBITS, Quality
 from proxy.features.jobs.core.previews import LeftOut
 from proxy.features.jobs.core.uploads import FileId
 from proxy.features.jobs.texts.chapters import ITEMS, MOST_CHAPTERS, read_chapters
-from proxy.features.jobs.texts.pieces import Saying, saying_at
+from proxy.features.jobs.texts.pieces import Saying
 from proxy.http.body import Title
 from proxy.speech import speech_request
 from proxy.speech.planning import MOST_JOB_PAUSES_S
@@ -234,17 +234,19 @@ def _sent_fields(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
         ) from None
 
 
-def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emotion: bool) -> tuple[str, int]:
+def step_text(
+    text: str, cast: Sequence[str], begin: int, piece: tuple[int, int], saying: Saying
+) -> tuple[str, int]:
     """Return the text of a step's request, and the length of the tags at its beginning. The tags repeat the
-    speaker, and with `has_emotion` the emotion, of the turn that goes on in the piece."""
-    saying = saying_at(text, cast, first, last) if first else Saying()
-    name = saying.name
-    before = text[max(0, first - _MOST_INDENT_CHARACTERS) : first].rstrip(" \t")
-    if cast and first and not name and before[-1:] not in ("\n", "["):
+    speaker and the emotion of the turn that goes on in the piece. The chapter of the piece begins at
+    `begin`."""
+    (first, last), name = piece, saying.name
+    before = text[max(begin, first - _MOST_INDENT_CHARACTERS) : first].rstrip(" \t")
+    if cast and first > begin and not name and before[-1:] not in ("\n", "["):
         # At the beginning of a piece, a word from the middle of a line could be taken for the name of a
         # speaker.
         name = cast[0]
-    tags = "".join(f"[{tag}] " for tag in (name, saying.emotion if has_emotion else "") if tag)
+    tags = "".join(f"[{tag}] " for tag in (name, saying.emotion) if tag)
     return tags + text[first:last], len(tags)
 
 
