@@ -100,7 +100,7 @@ class Rig:
         self._amount = amount
         self._new = count()
         self._own: dict[str, str] = {}
-        self._uploaded, self._jobs = "", list[str]()
+        self._uploaded, self._jobs, self._levels = "", list[str](), dict[int, int]()
         self.units = 0
 
     def encoded(self, row: Row) -> httpx2.Request:
@@ -240,7 +240,9 @@ class Rig:
                 await asyncio.sleep(0.001)
 
         self.units, self._meter.longest_commit_s = 0, 0.0
-        memory, cpu_s = self._meter.memory(), -self._meter.cpu_s()
+        # An allocator's level goes up and down: what stays is above the highest that there was.
+        self._levels = {pid: max(now, self._levels.get(pid, 0)) for pid, now in self._meter.memory().items()}
+        memory, cpu_s = self._levels, -self._meter.cpu_s()
         with capture_logs() as logs:
             async with watch_loop(holds.append):
                 beside = asyncio.create_task(neighbour())
