@@ -259,7 +259,8 @@ def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False)
             (word, "word", MOST_WORD_CHARACTERS),
             (spoken, "spoken form", MOST_SPOKEN_CHARACTERS),
         ):
-            if not 1 <= len(text) <= most_characters or _CONTROL.search(text) or not _usual_text(text):
+            usual = _usual_text(text)
+            if not 1 <= len(text) <= most_characters or _CONTROL.search(text) or not usual:
                 return (
                     f"words with what is said for them; {entry} has a {what} that is not 1 to "
                     f"{most_characters} printable characters"
@@ -271,8 +272,8 @@ def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False)
             and not _IPA.fullmatch(spoken.strip())
         ):
             return f"words with what is said for them; between the slashes of {entry} is no IPA"
-        # In IPA, stress and length alone are no sound.
-        if not any(unicodedata.category(sign) in _SPOKEN_CATEGORIES for sign in _usual_text(spoken)):
+        # `usual` is of the spoken form. In IPA, stress and length alone are no sound.
+        if not any(unicodedata.category(sign) in _SPOKEN_CATEGORIES for sign in usual):
             return f"words with what is said for them; the spoken form of {entry} has no letter or digit"
     return None
 

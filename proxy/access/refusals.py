@@ -15,6 +15,7 @@ from proxy.errors import RequestFailed
 from proxy.storage import refusals
 from proxy.storage.refusals import RefusalKind
 from proxy.storage.store import StorageFailed, Store
+from proxy.storage.turns import MOST_ROWS
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
@@ -37,18 +38,18 @@ class RefusalTotals:
             self._counts[kind] += 1
 
     async def write_totals(self) -> None:
-        """Write the counts. If the database is away, they are written later."""
+        """Write the counts, `MOST_ROWS` in a commit. If the database is away, the rest is written later."""
         if not self._counts:
             return
-        # The time is read before the counts are taken, so that a cancellation loses none: a write that has
-        # begun is carried out.
-        now = await self._store.now()
-        counts, self._counts = self._counts, Counter()
-        try:
-            await refusals.add(self._store, counts, now)
-        except StorageFailed:
-            self._counts.update(counts)
-            raise
+        # Counts are taken when their write begins: it is carried out even if this call is cancelled.
+        now, kinds = await self._store.now(), sorted(self._counts)
+        for first in range(0, len(kinds), MOST_ROWS):
+            counts = {kind: self._counts.pop(kind) for kind in kinds[first : first + MOST_ROWS]}
+            try:
+                await refusals.add(self._store, counts, now)
+            except StorageFailed:
+                self._counts.update(counts)
+                raise
 
 
 @asynccontextmanager

@@ -41,15 +41,11 @@ class RefusalKind(NamedTuple):
 
 
 async def add(store: Store, counts: Mapping[RefusalKind, int], now: int) -> None:
-    """Add refusals to the counts of this day, in one commit."""
+    """Add refusals to the counts of this day, in one commit: up to `MOST_ROWS` kinds."""
     times = {"at": now // DAY_US * DAY_US, "last": now}
     # All workers write the rows in one order, so that two of them cannot deadlock.
-    await store.write(
-        *(
-            Statement(_ADD, {**kind._asdict(), **times, "count": count})
-            for kind, count in sorted(counts.items())
-        )
-    )
+    rows = ({**kind._asdict(), **times, "count": count} for kind, count in sorted(counts.items()))
+    await store.write(*(Statement(_ADD, row) for row in rows))
 
 
 async def count_by_reason(store: Store, period: Period, most: int) -> list[Row]:

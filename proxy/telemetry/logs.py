@@ -10,6 +10,7 @@ import atexit
 import logging
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO
@@ -58,7 +59,7 @@ class LogFile:
     """Writes lines in the order in which they came, from any thread.
 
     The line of a request waits if a running loop can write it later. Any other line is written at once, after
-    all waiting lines.
+    all waiting lines. A full disk loses lines, but stops nobody who logs.
     """
 
     def __init__(self, file: BinaryIO, process: str, worker: int | None = None) -> None:
@@ -95,8 +96,9 @@ class LogFile:
 
     def _write(self, last_line: bytes) -> None:
         lines, self._waiting_lines = self._waiting_lines, []
-        self._file.write(self._encoder.encode_lines(lines) + last_line)
-        self._file.flush()
+        with suppress(OSError):
+            self._file.write(self._encoder.encode_lines(lines) + last_line)
+            self._file.flush()
 
 
 _log_file: LogFile | None = None

@@ -22,6 +22,7 @@ from proxy.storage.sample_record import TRAINING, SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 from proxy.storage.tombstones import is_erased_sql
+from proxy.storage.turns import MOST_ROWS
 
 TABLE = Table(
     "voices",
@@ -281,8 +282,9 @@ def clip_was_added(id_: str) -> Condition:
 
 async def note_voices_used(store: Store, ids: Sequence[str], day: int) -> None:
     """Note that voices spoke on a day, given by its beginning in microseconds."""
-    if ids:
-        await store.write(*(Statement(_NOTE_USED, {"id": id_, "day": day}) for id_ in sorted(ids)))
+    rows = [Statement(_NOTE_USED, {"id": id_, "day": day}) for id_ in sorted(ids)]
+    for first in range(0, len(rows), MOST_ROWS):
+        await store.write(*rows[first : first + MOST_ROWS])
 
 
 async def list_unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:

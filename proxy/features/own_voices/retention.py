@@ -6,6 +6,7 @@ It also erases the voices of closed accounts: the server may have been killed wh
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
@@ -64,7 +65,7 @@ class VoiceUse:
             day = now - now % DAY_US
             new = [id_ for id_ in ids if (id_, day) not in self._noted]
             await records.note_voices_used(self._store, new, day)
-        except StorageFailed:
+        except (StorageFailed, asyncio.CancelledError):
             self._ids |= ids
             raise
         noted_today = {(id_, noted_day) for id_, noted_day in self._noted if noted_day == day}

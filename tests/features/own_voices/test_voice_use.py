@@ -10,6 +10,7 @@ from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import VoiceUse
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement, StorageFailed
+from proxy.storage.turns import MOST_ROWS
 from tests.proxy.file_store.owned import add_voice
 from tests.proxy.storage.notes import migrated
 
@@ -17,7 +18,7 @@ from tests.proxy.storage.notes import migrated
 class CountedStore(SqliteStore):
     """A store that counts what is written to it, and fails while it is away, or does not know the time."""
 
-    writes = 0
+    writes = most_statements = 0
     is_away = False
     has_clock = True
 
@@ -30,6 +31,7 @@ class CountedStore(SqliteStore):
         if self.is_away:
             raise StorageFailed("away")
         self.writes += 1
+        self.most_statements = max(self.most_statements, len(statements))
         return await super().write(*statements)
 
 
@@ -73,6 +75,14 @@ async def test_a_voice_is_written_once_a_day_and_what_failed_with_the_next_note(
     use.note_voice(Voice(id="mix", name="mix", mix=((two, 1.0),)))
     await use.write_uses()
     assert (await used(store, two) is not None, store.writes) == (True, 2)
+
+
+async def test_many_voices_are_noted_in_several_commits(store: CountedStore) -> None:
+    use = VoiceUse(store)
+    use.note_voice(Voice(id="mix", name="mix", mix=tuple((f"voc_{each}", 1.0) for each in range(1200))))
+    store.writes = 0
+    await use.write_uses()
+    assert (store.writes, store.most_statements) == (3, MOST_ROWS)
 
 
 async def test_a_voice_that_spoke_is_noted_after_the_database_did_not_tell_the_time(

@@ -11,6 +11,7 @@ from proxy.errors import RateLimited
 from proxy.speech.pipeline import Pipeline
 from proxy.storage import refusals
 from proxy.storage.store import StorageFailed, Store
+from proxy.storage.turns import MOST_ROWS
 from proxy.storage.usage import Period
 from tests.proxy.api.inside import TONE, Inside, inside_fixture
 from tests.proxy.ledger.lossy import LossyStore
@@ -124,6 +125,28 @@ async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:
     totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
     await totals.write_totals()
     assert await refusals.count_all(store, Period()) == 2
+
+
+async def test_a_commit_of_many_kinds_that_fails_neither_loses_nor_doubles_any(store: Store) -> None:
+    lossy = LossyStore(store)
+    totals = RefusalTotals(lossy)
+
+    def refuse(kinds: int) -> None:
+        for number in range(kinds):
+            caller = Caller(account="acc_ada", key=f"key_{number:04}", plan="free", role="speech")
+            totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
+
+    refuse(1200)
+    lossy.fates[:] = ["goes well", "refused"]
+    with structlog.testing.capture_logs() as logs:
+        with pytest.raises(StorageFailed):
+            await totals.write_totals()
+        assert await refusals.count_all(store, Period()) == MOST_ROWS
+        refuse(600)
+        await totals.write_totals()
+    assert [log["rows"] for log in logs if log["event"] == "commit.held" and log["rows"] > MOST_ROWS] == []
+    (row,) = await store.read("SELECT count(*) AS kinds FROM refusals WHERE count > 1")
+    assert (await refusals.count_all(store, Period()), row["kinds"]) == (1800, 600)
 
 
 async def test_a_cancel_loses_no_refusal_and_counts_none_twice(

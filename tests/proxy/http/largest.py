@@ -50,6 +50,7 @@ _OF_SOUND = {
     **_OF_MODEL,
     "response_format": "wav",
 }
+_OF_EARS = {"model": "tone/ears", "stream": False, "keywords": DROPPED, "languages": DROPPED}
 _VOICE = {"name": "{new}", "type": DROPPED, "language": "en"}
 _CAST = {**_VOICE, "cast": dict.fromkeys(NAMES, "alloy"), "mix": DROPPED, "bindings": DROPPED}
 _OF_CLIP = {**_VOICE, "consent": "{consent}", "engines": DROPPED, "prompt": DROPPED, "script_hint": DROPPED}
@@ -110,14 +111,9 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
     "CutForm": {},
     "ConversionForm": _OF_SOUND,
     "ConversionJobForm": {**_OF_SOUND, "kind": "conversion"},
-    "TranscriptionForm": {"stream": False, "keywords": DROPPED, "languages": DROPPED},
-    "TranslationForm": {},
-    "TranscriptionJobForm": {
-        "kind": "transcription",
-        "stream": False,
-        "keywords": DROPPED,
-        "languages": DROPPED,
-    },
+    "TranscriptionForm": _OF_EARS,
+    "TranslationForm": {"model": "tone/ears"},
+    "TranscriptionJobForm": {**_OF_EARS, "kind": "transcription"},
     "ConsentBody": {"language": "pt-BR", "providers": DROPPED},
     "NewWebhook": _HOOK,
     "WebhookUpdate": {**_HOOK, "is_on": True},
@@ -151,11 +147,11 @@ def largest(document: Document, schema: Document) -> Any:
     return built(document, schema, _largest_of_type, lambda values: max(values, key=_size))
 
 
-def body_of(document: Document, schema: Document | None, objects: Mapping[str, str]) -> dict[str, Any]:
-    """The largest lawful body of this schema. `objects` are the ids of things, by the names in braces."""
-    if schema is None:
-        return {}
-    whole = largest(document, schema) | LAWFUL.get(str(schema.get("$ref", "")).rpartition("/")[2], {})
+def body_of(document: Document, row: "Row", objects: Mapping[str, str]) -> dict[str, Any]:
+    """The largest lawful body of this row. `objects` are the ids of things, by the names in braces."""
+    if row.schema is None:
+        return {**row.shape.fields}
+    whole = largest(document, row.schema) | LAWFUL.get(row.schema_name, {}) | row.shape.fields
     return {
         field: objects.get(value[1:-1], value) if isinstance(value, str) and value[:1] == "{" else value
         for field, value in whole.items()
@@ -234,16 +230,36 @@ def _is_unbounded(schema: Document) -> bool:
     return limit is not None and not known & schema.keys()
 
 
+class Shape(NamedTuple):
+    """What replaces fields of the largest body, and the files that it names, or that its form has. `more` is
+    JSON of a member that nobody knows."""
+
+    name: str
+    fields: Mapping[str, Any]
+    files: Mapping[str, tuple[str, bytes]] = {}
+    more: bytes = b""
+
+
+PLAIN = Shape("", {})
+_KNOWN_CONTENTS = {"application/json", "multipart/form-data"}
+
+
 class Row(NamedTuple):
     """A request of an operation: its JSON body, or with a `form` its fields and files."""
 
     operation: Operation
     schema: Document | None
     files: tuple[str, ...] = ()
+    shape: Shape = PLAIN
 
     @property
     def name(self) -> str:
-        return f"{self.operation.id} as a form" if self.files and self.operation.schema else self.operation.id
+        name = f"{self.operation.id} as a form" if self.files and self.operation.schema else self.operation.id
+        return f"{name}: {self.shape.name}" if self.shape.name else name
+
+    @property
+    def schema_name(self) -> str:
+        return str((self.schema or {}).get("$ref", "")).rpartition("/")[2]
 
 
 def rows_of(served: Everything) -> Iterator[Row]:
@@ -251,6 +267,7 @@ def rows_of(served: Everything) -> Iterator[Row]:
     for operation in sorted(served.operations, key=_order):
         described = served.document["paths"][operation.path][operation.method.lower()]
         contents = described.get("requestBody", {}).get("content", {})
+        assert contents.keys() <= _KNOWN_CONTENTS, f"{operation.id} has a body without a row"
         json_body = contents.get("application/json", {}).get("schema")
         if json_body is None and "multipart/form-data" not in contents:
             yield Row(operation, None)

@@ -7,7 +7,7 @@ import asyncio
 import gc
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -28,11 +28,14 @@ from tests.features.own_voices.trained_files import tone_voice
 from tests.features.users.people import user_of
 from tests.proxy.http.every_endpoint import Everything, Sent, everything_served
 from tests.proxy.http.largest import ENTRIES, Row, body_of, lines, recording
+from tests.proxy.http.largest_cost import MOST_STAYS_BYTES, Meter, grown_bytes
 from tests.waiting import LIMIT_S
 
 _REMOTE_S = 0.3
 """What another thread may keep from the loop: less sure, see `LoopHold`."""
 _PIECE = 64 * 1024
+_ANSWERS = 20
+_LOOKS = 5
 _PURGES = frozenset({"put_lexicon", "put_lexicon_of", "delete_lexicon", "delete_voice"})
 _OF_THE_LARGEST = frozenset(
     {
@@ -67,6 +70,15 @@ class Felt(NamedTuple):
     large_commits: tuple[str, ...]
     units: int
     neighbours: int
+    longest_hold_s: float
+    longest_commit_s: float
+    cpu_s: float
+    stays_bytes: int
+
+    def figures(self) -> str:
+        """The longest hold and commit in milliseconds, the processor seconds, and the MiB that stay."""
+        times = f"{self.longest_hold_s * 1000:.0f} | {self.longest_commit_s * 1000:.0f} | {self.cpu_s:.2f}"
+        return f"{times} | {self.stays_bytes / 2**20:.0f}"
 
     @property
     def code(self) -> str:
@@ -77,13 +89,18 @@ class Felt(NamedTuple):
 class Rig:
     """Sends largest requests to a worker, beside a neighbour."""
 
-    def __init__(self, served: Everything, neighbour: str, second_user: str, amount: "Amount") -> None:
+    def __init__(
+        self, served: Everything, neighbour: str, second_user: str, amount: "Amount", meter: Meter
+    ) -> None:
         self.served = served
+        self._meter = meter
+        self._neighbour_cpu_s = 0.0
         self._second_user = second_user
         self._neighbour = neighbour
         self._amount = amount
         self._new = count()
         self._own: dict[str, str] = {}
+        self._uploaded, self._jobs, self._levels = "", list[str](), dict[int, int]()
         self.units = 0
 
     def encoded(self, row: Row) -> httpx2.Request:
@@ -98,11 +115,17 @@ class Rig:
         url = f"http://voxgate.test{path}"
         if row.schema is None and not row.files:
             return httpx2.Request(sent.method, url, headers=headers)
-        body = body_of(self.served.document, row.schema, objects)
+        body = body_of(self.served.document, row, objects)
         if not row.files:
-            return httpx2.Request(sent.method, url, headers=headers, json=body)
+            body |= dict.fromkeys(row.shape.files, self._uploaded)
+            request = httpx2.Request(sent.method, url, headers=headers, json=body)
+            if not row.shape.more:
+                return request
+            raw = request.read()[:-1] + b',"unknown":' + row.shape.more + b"}"
+            headers |= {"content-type": "application/json"}
+            return httpx2.Request(sent.method, url, headers=headers, content=raw)
         fields = {name: _field(value) for name, value in body.items() if value is not None}
-        files = {name: ("lines.jsonl", self._file(row.operation.id)) for name in row.files[:1]}
+        files = row.shape.files or {row.files[0]: ("lines.jsonl", self._file(row.operation.id))}
         return httpx2.Request(sent.method, url, headers=headers, data=fields, files=files)
 
     def _path(self, row: Row, sent: Sent) -> str:
@@ -124,6 +147,38 @@ class Rig:
         """Make what a request will delete, if others have deleted it."""
         if row.operation.id in _PURGES:
             await fill_clips(self.served, self._amount.clips, next(self._new))
+        while self._jobs:
+            # An account may have so many steps that wait.
+            headers = {"authorization": f"Bearer {self.served.world.keys['owner']}"}
+            url = f"http://voxgate.test/v1/jobs/{self._jobs.pop()}"
+            await self.send(httpx2.Request("DELETE", url, headers=headers))
+        for name, data in () if row.files else row.shape.files.values():
+            await self._upload(name, data)
+
+    async def _upload(self, name: str, data: bytes) -> None:
+        (operation,) = (each for each in self.served.operations if each.id == "create_file")
+        fields = {"purpose": "batch" if name.endswith(".jsonl") else "user_data"}
+        headers, files = self.served.proof(operation), {"file": (name, data)}
+        url = "http://voxgate.test/v1/files"
+        status, said = await self.send(httpx2.Request("POST", url, headers=headers, data=fields, files=files))
+        # A file that is no batch's is refused here, and the request that would have named it is told so.
+        self._uploaded = str(json.loads(said)["id"]) if status == 200 else "file-none"
+
+    async def meet_neighbour(self) -> None:
+        """Find out what an answer to the neighbour costs."""
+        request, before = self.neighbours_request(), self._meter.cpu_s()
+        for _ in range(_ANSWERS):
+            await self.send(request)
+        self._neighbour_cpu_s = (self._meter.cpu_s() - before) / _ANSWERS
+
+    async def _stays(self, before: Mapping[int, int]) -> int:
+        """The bytes that stay: what the last answers have had is given back a moment later."""
+        least = grown_bytes(before, self._meter.memory())
+        for _ in range(_LOOKS):
+            if least > MOST_STAYS_BYTES:
+                await self.send(self.neighbours_request())
+                least = min(least, grown_bytes(before, self._meter.memory()))
+        return least
 
     async def send(self, request: httpx2.Request) -> tuple[int, bytes]:
         """Send it without a client library, which would cost more than some answers."""
@@ -157,7 +212,9 @@ class Rig:
         """Later requests are about the largest things that earlier ones have made."""
         if status < 300 and row.operation.id in ("create_file", "create_batch", "create_job"):
             made = json.loads(said)["id"]
-            if row.operation.id == "create_batch":
+            if row.shape.name and row.operation.id != "create_file":
+                self._jobs.append(made)
+            elif row.operation.id == "create_batch":
                 self._own["batch"] = self._own["job"] = made
             elif row.operation.id == "create_file":
                 self._own["file"] = made
@@ -169,31 +226,38 @@ class Rig:
         headers = {"authorization": f"Bearer {self._neighbour}"}
         return httpx2.Request("POST", "http://voxgate.test/v1/audio/speech", headers=headers, json=body)
 
-    async def feel(self, request: httpx2.Request) -> Felt:
-        """Send a request while the neighbour speaks again and again."""
+    async def feel(self, request: httpx2.Request, *, is_alone: bool = False) -> Felt:
+        """Send a request while the neighbour speaks again and again, or alone."""
         holds, is_over, answered = list[LoopHold](), asyncio.Event(), 0
 
         async def neighbour() -> None:
             nonlocal answered
             said = self.neighbours_request()
-            while not is_over.is_set():
+            while not (is_over.is_set() or is_alone):
                 status, _ = await self.send(said)
                 assert status == 200
                 answered += 1
                 await asyncio.sleep(0.001)
 
-        self.units = 0
+        self.units, self._meter.longest_commit_s = 0, 0.0
+        # An allocator's level goes up and down: what stays is above the highest that there was.
+        self._levels = {pid: max(now, self._levels.get(pid, 0)) for pid, now in self._meter.memory().items()}
+        memory, cpu_s = self._levels, -self._meter.cpu_s()
         with capture_logs() as logs:
             async with watch_loop(holds.append):
                 beside = asyncio.create_task(neighbour())
                 await asyncio.sleep(0.03)
                 before, gone = answered, self.units
-                async with asyncio.timeout(LIMIT_S):
-                    status, said = await self.send(request)
-                during, units = answered - before, self.units - gone
-                await asyncio.sleep(0.03)
-                is_over.set()
-                await beside
+                try:
+                    async with asyncio.timeout(LIMIT_S):
+                        status, said = await self.send(request)
+                    during, units = answered - before, self.units - gone
+                    await asyncio.sleep(0.03)
+                finally:
+                    is_over.set()
+                    await beside
+        cpu_s += self._meter.cpu_s() - answered * self._neighbour_cpu_s
+        stays = await self._stays(memory)
         held = [log for log in logs if log["event"] == "commit.held"]
         shown = [f"{log['statement']}: {log['held_ms']} ms, {log['rows']} rows" for log in held]
         return Felt(
@@ -204,12 +268,20 @@ class Rig:
             tuple(text for log, text in zip(held, shown, strict=True) if log["rows"] > MOST_ROWS),
             units,
             during,
+            max((hold.held_s for hold in holds if _is_of_product(hold)), default=0.0),
+            self._meter.longest_commit_s,
+            max(0.0, cpu_s),
+            stays,
         )
 
 
 def _is_ours(hold: LoopHold) -> bool:
     most = _REMOTE_S if hold.is_by_another else LOGGED_S
-    return hold.held_s > most and not hold.step.startswith(("tests.", "httpx2."))
+    return hold.held_s > most and _is_of_product(hold)
+
+
+def _is_of_product(hold: LoopHold) -> bool:
+    return not hold.step.startswith(("tests.", "httpx2."))
 
 
 class Amount(NamedTuple):
@@ -311,7 +383,7 @@ async def rig(folder: Path, amount: Amount, url: str = "", **options: Any) -> As
             neighbour = await accounts.create(server.worker.store, name="neighbour", plan="unlimited")
             secret = api_key.mint()
             await key_records.create(server.worker.store, secret, NewKeyRecord(account=neighbour.id))
-            made = Rig(served, secret.reveal(), second.user, amount)
+            made = Rig(served, secret.reveal(), second.user, amount, Meter(patches))
             write = server.worker.store.write
 
             async def counted(*statements: Statement) -> Any:
@@ -319,7 +391,7 @@ async def rig(folder: Path, amount: Amount, url: str = "", **options: Any) -> As
                 return await write(*statements)
 
             patches.setattr(server.worker.store, "write", counted)
-            await made.send(made.neighbours_request())
+            await made.meet_neighbour()
             gc.collect()
             gc.freeze()
             try:

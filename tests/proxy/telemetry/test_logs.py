@@ -1,11 +1,12 @@
 """The log: its lines whole, in order, and written before the process ends."""
 
+import errno
 import json
 import signal
 import subprocess
 import sys
 import threading
-from io import BytesIO
+from io import BufferedWriter, BytesIO, RawIOBase
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from proxy.telemetry.logs import LogFile, RequestLine
 from tests.tables import each_row
 from tests.waiting import soon
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_full_disk_stops_nobody_who_logs")
 
 _PROGRAM = """
 import asyncio, os, signal, sys
@@ -111,6 +112,34 @@ async def test_no_line_is_lost_between_threads() -> None:
     lines = _lines(file)
     assert [line["request"] for line in lines if line] == [f"req_{number}" for number in range(each)]
     assert len(lines) == 3 * each
+
+
+class _Disk(RawIOBase):
+    """A file on a disk that may be full."""
+
+    def __init__(self) -> None:
+        self.is_full, self.written = False, BytesIO()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "no space")
+        return self.written.write(data)
+
+
+def test_a_full_disk_stops_nobody_who_logs() -> None:
+    """A background task that failed by its log line ended, and its jobs stayed queued."""
+    disk = _Disk()
+    log_file = LogFile(BufferedWriter(disk), "worker")
+    disk.is_full = True
+    for number in range(1000):
+        log_file.add(_line(number))
+        log_file.warning(b'{"event": "is_full"}')
+    disk.is_full = False
+    log_file.warning(b'{"event": "has_room"}')
+    assert _lines(disk.written)[-1]["event"] == "has_room"
 
 
 @each_row(

@@ -29,6 +29,7 @@ from proxy.features.jobs.core.joined_sound import JoinedSound
 from proxy.features.jobs.core.m4b_facts import FactsOf, M4bChapter
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.objects import VaultAway
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import TRY_AGAIN, Delayed, Done, Result, TaskKind
@@ -107,6 +108,9 @@ class FileSteps(TaskKind[JobStep]):
             if len(await records.list_clips(self._store, job.id)) < job.steps:
                 return await self._end_as_failed(step, SOUND_ERASED)
             _log.error("job.file.failed", job=job.id, reason=str(failed))
+            if isinstance(failed, VaultAway):
+                # The disk is full, or the object store is away. The sound is there, so the job waits.
+                return Delayed(_BROKEN.message, WAITS_S, is_try=False)
             return (
                 await self._end_as_failed(step, _BROKEN)
                 if self.is_last_try(step)

@@ -54,6 +54,8 @@ _VOICE_MESSAGE = "Its voice cannot speak it."
 """The stored message of each failure that is about a voice, except that the voice was not found."""
 _READER_TOO_SLOW = "client_too_slow"
 """The code of a failure in `collect_sound`: other processes have filled the disk that it needs."""
+_NO_DISK_SPACE = "server_busy"
+"""The code of an answer that the disk had no room for. The engine is not at fault."""
 _MODEL_NOT_FOUND = "model_not_found"
 
 _log = structlog.get_logger()
@@ -222,8 +224,10 @@ class Steps(TaskKind[JobStep]):
         self, step: JobStep, job: Job, failure: errors.RequestFailed, attempt: StepAttempt
     ) -> Result:
         """Return the result of a failed attempt: the step is tried again later, or has failed. A busy or
-        absent engine does not count as a try: a job may wait long while listeners are served."""
+        absent engine does not count as a try: a job may wait long while listeners are served. Nor does a full
+        disk: the job goes on as soon as there is room."""
         is_of_engine = isinstance(failure, errors.UpstreamFailed) and attempt.has_reached_engine
+        is_of_engine = is_of_engine and failure.code != _NO_DISK_SPACE
         # A failed decoding counts as a try, so that a harmful file is not read again for ever.
         is_try = is_of_engine or isinstance(failure, errors.DecodingFailed)
         may_succeed_later = failure.code != errors.WRONG_SPEECH and (

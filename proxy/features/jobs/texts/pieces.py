@@ -131,8 +131,10 @@ def _cut(window: str, language: str, start: int, turns: Turns) -> int:
         lambda: [len(window)],
     )
     for find in finders:
-        if usable := [end for end in ends if end >= least and tag_at(end) < 0]:
-            return max(usable)
+        # The last one counts, so a window of a thousand short lines is not searched at each of them.
+        usable = next((end for end in sorted(ends, reverse=True) if end >= least and tag_at(end) < 0), 0)
+        if usable:
+            return usable
         ends = find()
     tag = tag_at(len(window))
     return tag if tag > 0 else len(window)
