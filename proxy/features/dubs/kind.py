@@ -181,7 +181,7 @@ class DubKind(DraftKind):
         planned = await asyncio.to_thread(
             partial(lines_to_fit, text.lines, lengths, rate_hz, may_overlap=fields.overlaps)
         )
-        fitted = await asyncio.to_thread(fit_lines, planned, FitRules(fields.pace, fields.fills))
+        fitted = await asyncio.to_thread(fit_lines, planned, FitRules(fields.pace, fields.fills), samples)
         spoken_s = [clip.samples / clip.sample_rate_hz for clip in clips]
         report = await asyncio.to_thread(report_of, text, planned, fitted, spoken_s)
         async with AsyncExitStack() as stack:
