@@ -8,10 +8,10 @@ from typing import BinaryIO
 from proxy.features.books.reading import xml
 from proxy.features.books.reading.archive import Archive, resolve_link
 from proxy.features.books.reading.book import Book, BookReading, ChapterText, ReadRules, Rule, UnusableBook
-from proxy.features.books.reading.document import DocumentReader, Item, block_of, document_kinds
+from proxy.features.books.reading.document import DocumentReader, Item, block_of, document_kinds, lines_of
 from proxy.features.books.reading.notes import Place, find_notes, note_text
 from proxy.features.books.reading.package import ContentsEntry, Document, Package
-from proxy.features.books.reading.xml import descendants, ids_of, text_of
+from proxy.features.books.reading.xml import descendants, ids_of
 
 _NEVER_READ: dict[str, Rule] = {
     **dict.fromkeys(("toc", "lot", "loi", "landmarks", "page-list"), "contents"),
@@ -29,7 +29,7 @@ def read_epub(file: BinaryIO, rules: ReadRules) -> Book:
     """Read an EPUB. Raises UnusableBook."""
     archive = Archive(file)
     package = Package(archive)
-    return _EpubReader(archive, package, BookReading(rules)).read()
+    return _EpubReader(archive, package, BookReading(rules, package.about().language)).read()
 
 
 def read_cover(file: BinaryIO) -> bytes:
@@ -42,7 +42,8 @@ class _EpubReader:
         self._archive = archive
         self._package = package
         self._reading = reading
-        self._contents = _linked_entries(package.contents(reading.rules.depth))
+        self._contents = package.contents(reading.rules.depth)
+        self._unread: set[str] = set()
         self._notes: dict[Place, str] = {}
         self._chapters: list[ChapterText] = []
 
@@ -50,6 +51,8 @@ class _EpubReader:
         documents = [each for each in self._package.documents() if self._is_in_archive(each)]
         notes = find_notes(self._archive, [each.path for each in documents])
         items_of = [(each.path, [*self._items(each, notes)]) for each in documents]
+        # A document that is left out begins no chapter.
+        self._contents = _linked_entries([each for each in self._contents if each.path not in self._unread])
         for path, items in items_of:
             self._add_document(path, items)
         chapters = tuple(made for each in self._chapters for made in each.build())
@@ -80,7 +83,8 @@ class _EpubReader:
                 self._notes[document.path, id_] = texts[block_of(element)]
             rule = self._unread_rule(document, document_kinds(body))
             if rule is not None:
-                self._reading.leave_out(document.path, rule, text_of(body))
+                self._unread.add(document.path)
+                self._reading.leave_out(document.path, rule, lines_of(body))
                 continue
             yield from DocumentReader(self._reading, document.path, elements).items(body)
 
