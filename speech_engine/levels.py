@@ -6,8 +6,8 @@ import math
 
 TARGET_LUFS = -20.0
 """The usual loudness of speech in one channel."""
-MOST_PEAK = 10 ** (-1.0 / 20)
-"""The highest peak, -1 dBTP, as a part of full scale."""
+MOST_PEAK = 10 ** (-1.2 / 20)
+"""The highest peak, -1.2 dBTP, as a part of full scale. A mark or an encoder adds a little to it."""
 QUIETEST_LUFS = -60.0
 """The lowest loudness that a voice may state. A quieter sound is silence."""
 

@@ -66,7 +66,7 @@ _BATCH_S: Final = 0.2
 
 _TINY: Final = np.float32(1e-9)
 _LOWEST, _HIGHEST = -32768, 32767
-_MOST_PEAK: Final = np.float32(int(MOST_PEAK * _HIGHEST))
+_MOST_PEAK: Final = np.float32(int(0.9 * MOST_PEAK * _HIGHEST))  # a peak between samples is higher
 
 
 class SpreadStream:

@@ -146,7 +146,8 @@ def _preview_parts(preview: dict[str, Any]) -> list[Part]:
         for each in preview["chapters"]
     ]
     left_out = [
-        Line(f"not read: {each['rule']}, {each['where']}: {each['sample']}") for each in preview["left_out"]
+        Line(f"not read: {each['rule']}, {each['where']}: {' / '.join(each['sample'].splitlines())}")
+        for each in preview["left_out"]
     ]
     unknown = [
         Line(f"no voice for [{name}]: it is read as text", "yellow")

@@ -46,11 +46,11 @@ class BookReader:
         assert isinstance(answer, Read), "it was asked with rules"
         return answer.book
 
-    async def read_cover(self, account: str, file: StoredFile, name: str) -> bytes:
-        """Return the picture of a book's cover, or nothing. It waits for its turn. Raises as `read` does."""
+    async def read_cover(self, account: str, file: StoredFile, name: str, *, waits: bool) -> bytes:
+        """Return the picture of a book's cover, or nothing. Raises as `read` does."""
         if _format_of(name, await _first_bytes(file)) != "epub":
             return b""
-        answer = await self._ask_child(account, file, name, None, waits=True)
+        answer = await self._ask_child(account, file, name, None, waits=waits)
         assert isinstance(answer, FoundCover), "it was asked without rules"
         return answer.picture
 

@@ -52,6 +52,11 @@ class BookKind(SpeechKind):
         """Return the facts of the book. Its file is opened again for the cover, which a job does not
         store."""
         facts = await super().facts(job)
+        try:
+            cover = await self.find_cover(job, waits=True)
+        except RequestFailed as failed:
+            # SoundFailed lets the step be tried again.
+            raise SoundFailed(failed.code) from None
         book = msgspec.json.decode(self._fields(job).own, type=BookFacts)
         about = book.about
         return replace(
@@ -61,20 +66,18 @@ class BookKind(SpeechKind):
             year=about.year,
             language=about.language or facts.language,
             series=about.series,
-            cover=facts.cover or await self._read_cover(job.account, book),
+            cover=cover,
         )
 
     def columns(self, job: Job) -> Columns:
         authors = msgspec.json.decode(self._fields(job).own, type=BookFacts).about.authors
         return {"author": ", ".join(authors)} if authors else {}
 
-    async def _read_cover(self, account: str, book: BookFacts) -> bytes:
-        """Return the cover in a book's file, or nothing. Raises SoundFailed if it cannot be read now."""
-        content = await uploads.held_content(self.files, account, book.file)
+    async def find_cover(self, job: Job, *, waits: bool = False) -> bytes:
+        if cover := (await super().facts(job)).cover:
+            return cover
+        book = msgspec.json.decode(self._fields(job).own, type=BookFacts)
+        content = await uploads.held_content(self.files, job.account, book.file)
         if not content.size:
             return b""
-        try:
-            return await self._reader.read_cover(account, content, book.name)
-        except RequestFailed as failed:
-            # SoundFailed lets the step be tried again.
-            raise SoundFailed(failed.code) from None
+        return await self._reader.read_cover(job.account, content, book.name, waits=waits)

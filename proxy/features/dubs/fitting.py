@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from proxy.features.dubs.line_values import (
     FASTEST_OF_SPEAKER,
+    LATE_MS,
     Fit,
     FitRules,
     Lines,
@@ -20,12 +21,13 @@ from proxy.features.dubs.line_values import (
 )
 
 _LEAST_PAUSE_MS = 80
-"""The least pause of most lines before the next one."""
-_IN_TIME_SHARE = 0.85
+"""The least pause of most lines before the next one, and that before a delayed line if it gets no later than
+`LATE_MS`."""
+_IN_TIME_PERCENT = 85
 
 
-def fit_lines(lines: Lines, rules: FitRules) -> Fit:
-    """Plan the lines. It takes a second of processor for 5,000 of them."""
+def fit_lines(lines: Lines, rules: FitRules, samples: int | None = None) -> Fit:
+    """Plan the lines, of a track with so many samples. It takes a second of processor for 5,000 of them."""
     # Imported here: it loads numpy, which a worker does once it needs it.
     from proxy.features.dubs.cheapest_plan import cheapest_paces
 
@@ -45,14 +47,20 @@ def fit_lines(lines: Lines, rules: FitRules) -> Fit:
         for speaker, numbers in numbers_by_speaker.items()
     }
     starts, paces = [0] * count, [1.0] * count
+    pause, late = (ms * lines.rate_hz // 1000 for ms in (_LEAST_PAUSE_MS, LATE_MS))
     for numbers in numbers_by_speaker.values() if lines.may_overlap else [[*every]]:
         speaker_paces = [of_speakers[lines.speakers[n]] for n in numbers]
         line_paces = cheapest_paces(lines, numbers, speaker_paces, rules)
         free_at = 0
         for number, by_speaker, by_line in zip(numbers, speaker_paces, line_paces, strict=True):
             paces[number] = round(min(by_speaker * by_line, max(rules.most_pace, 1.0)), 6)
-            starts[number] = max(free_at, lines.starts[number])
+            begin, paused = lines.starts[number], min(free_at + pause, lines.starts[number] + late)
+            starts[number] = max(free_at, paused) if free_at > begin else begin
             free_at = starts[number] + fitted_length(lines.lengths[number], paces[number])
+        # No line is delayed by the last one, but the track may cut it.
+        last = numbers[-1]
+        if samples is not None and (room := samples - starts[last]) > 0:
+            paces[last] = max(paces[last], min(lines.lengths[last] / room, rules.most_pace))
     return Fit(starts, paces, of_speakers)
 
 
@@ -71,8 +79,10 @@ def _pace_of_speaker(
     """Return the least pace at which most lines of a speaker end before the next one begins."""
     most = min(FASTEST_OF_SPEAKER, rules.most_pace)
     pause = _LEAST_PAUSE_MS * lines.rate_hz / 1000
-    for pace in paces_between(1.0, most):
-        in_time = sum(lines.lengths[n] / pace <= next_starts[n] - lines.starts[n] - pause for n in numbers)
-        if in_time >= _IN_TIME_SHARE * len(numbers):
+    # A line that is too long at the greatest pace, too, hurries no other one.
+    needed = [lines.lengths[n] / max(1.0, next_starts[n] - lines.starts[n] - pause) for n in numbers]
+    can_fit = [each for each in needed if each <= max(1.0, rules.most_pace)]
+    for pace in paces_between(1.0, most) if can_fit else ():
+        if sum(each <= pace for each in can_fit) >= len(can_fit) * _IN_TIME_PERCENT // 100:
             return pace
     return max(1.0, most)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from proxy.errors import InvalidRequest
 from proxy.features.dubs.child_orders import LONGEST_S, Counted
 from proxy.features.dubs.line_values import FitRules
-from proxy.features.dubs.lines import choose_shorts, make_lines
+from proxy.features.dubs.lines import choose_shorts, make_lines, unnamed_warnings
 from proxy.features.dubs.original_sound import OriginalSounds
 from proxy.features.dubs.request import INPUT, ORIGINAL, SHORTS, DubFields, DubText
 from proxy.features.dubs.subtitle_reader import SubtitleReader
@@ -77,7 +77,10 @@ class DubInputs:
             lines=await asyncio.to_thread(choose),
             samples=0,
             mute=subtitles[INPUT].mute,
-            warnings=tuple(warning for each in subtitles.values() for warning in each.warnings),
+            warnings=(
+                *(warning for each in subtitles.values() for warning in each.warnings),
+                *await asyncio.to_thread(unnamed_warnings, subtitles[INPUT].turns, fields.cast),
+            ),
         )
 
 

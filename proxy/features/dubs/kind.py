@@ -73,6 +73,7 @@ class DubKind(DraftKind):
     name = "dub"
     body = DubBody
     makes_files = True
+    result_files = (*FILES, "report.csv")
     revision: RevisionContext
     words: ClassVar[Words] = {
         "en": {"kind": "Dub", "results": "Files"},
@@ -181,7 +182,7 @@ class DubKind(DraftKind):
         planned = await asyncio.to_thread(
             partial(lines_to_fit, text.lines, lengths, rate_hz, may_overlap=fields.overlaps)
         )
-        fitted = await asyncio.to_thread(fit_lines, planned, FitRules(fields.pace, fields.fills))
+        fitted = await asyncio.to_thread(fit_lines, planned, FitRules(fields.pace, fields.fills), samples)
         spoken_s = [clip.samples / clip.sample_rate_hz for clip in clips]
         report = await asyncio.to_thread(report_of, text, planned, fitted, spoken_s)
         async with AsyncExitStack() as stack:
@@ -247,9 +248,6 @@ class DubKind(DraftKind):
 
     async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         name, range_ = request.query_params.get("file") or "track", request.headers.get("range")
-        if name not in FILES and name != "report.csv":
-            known = ", ".join((*FILES, "report.csv"))
-            raise InvalidRequest(f"Invalid value for 'file': it must be one of {known}.", param="file")
         if name == "report.csv":
             table = await asyncio.to_thread(report_csv, await self._report(job))
             file = StoredFile(self.files, job.account, [table])

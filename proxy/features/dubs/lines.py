@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile
 
 import msgspec
 from msgspec.structs import replace
@@ -49,7 +50,7 @@ def make_lines(
     """Return the lines of subtitles. Raises InvalidRequest for a speaker without a voice."""
     shorter = _texts_by_turn(shorts)
     counts, lines = defaultdict[int, int](int), list[DubLine]()
-    for turn in _with_speakers(turns, cast):
+    for turn in _with_speakers(_keep_speakers(turns), cast):
         counts[turn.number] += 1
         short = shorter.get((turn.number, counts[turn.number]), "")
         if max(len(turn.text), len(short)) > MOST_CHARACTERS:
@@ -77,6 +78,32 @@ def _texts_by_turn(turns: Sequence[SpokenTurn]) -> Mapping[tuple[int, int], str]
     return found
 
 
+def unnamed_warnings(turns: Sequence[SpokenTurn], cast: Sequence[str]) -> list[str]:
+    """Return a warning if cues behind a named one have no name, so that the first of the cast speaks them."""
+    kept = _keep_speakers(turns)
+    behind = dropwhile(lambda turn: not turn.speaker, kept if cast else ())
+    count = len({turn.number for turn in behind if not turn.speaker})
+    return [f"Cues without a name behind a named one, spoken by {cast[0]}: {count}"] if count else []
+
+
+def _keep_speakers(turns: Sequence[SpokenTurn]) -> list[SpokenTurn]:
+    """Return the turns. A cue without a name that goes on with a sentence has the speaker of the sentence."""
+    kept = list[SpokenTurn]()
+    for turn in turns:
+        is_rest = not turn.speaker and bool(kept) and _goes_on(kept[-1], turn)
+        kept.append(replace(turn, speaker=kept[-1].speaker) if is_rest else turn)
+    return kept
+
+
+def _goes_on(before: SpokenTurn, after: SpokenTurn) -> bool:
+    """Tell whether a cue goes on with the unfinished sentence of the one before it."""
+    return (
+        before.number != after.number
+        and not before.text.endswith(_SENTENCE_ENDS)
+        and 0 <= after.start_ms - before.end_ms <= _MOST_JOINED_GAP_MS
+    )
+
+
 def _with_speakers(turns: Sequence[SpokenTurn], cast: Sequence[str]) -> list[SpokenTurn]:
     if not cast:
         return [*turns]
@@ -102,9 +129,7 @@ def _continues_sentence(before: DubLine, after: DubLine) -> bool:
         before.speaker == after.speaker
         and len(before.turns) < _MOST_JOINED_TURNS
         and len(before.text) + len(after.text) < MOST_CHARACTERS
-        and not before.text.endswith(_SENTENCE_ENDS)
-        and before.turns[-1].number != after.turns[0].number
-        and 0 <= after.start_ms - before.turns[-1].end_ms < _MOST_JOINED_GAP_MS
+        and _goes_on(before.turns[-1], after.turns[0])
     )
 
 

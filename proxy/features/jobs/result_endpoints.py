@@ -13,6 +13,7 @@ from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES
 from proxy.features.jobs.core.kind import JobKinds
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.endpoints import JobResource
+from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import ONNX
 from proxy.features.jobs.kinds.transcription.kind import MEDIA
 from proxy.features.jobs.texts.subtitles import SUBTITLES
@@ -23,7 +24,10 @@ from proxy.http.resource import endpoint
 _CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
 _FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
 _TEXT_FORMAT = Query("format", "Of a transcription: its own `response_format`, if left out.", tuple(MEDIA))
-_FILE = Query("file", "Of a dub: `track`, if it is left out, `speech`, `bed`, `report.json` or `report.csv`.")
+_FILE = Query(
+    "file",
+    "Of a dub: `track` (usual), `speech`, `bed`, `report.json`, `report.csv`, `receipt.json`. Else: `cover`.",
+)
 _TEXTS = dict.fromkeys(media.partition(";")[0] for media, _ in MEDIA.values())
 
 
@@ -35,7 +39,7 @@ class JobResults(JobResource):
     @endpoint(
         "GET",
         "/v1/jobs/{id}/content",
-        media=(*JOB_MEDIA_TYPES.values(), ZIP, ONNX, *_TEXTS, "text/csv"),
+        media=(*JOB_MEDIA_TYPES.values(), ZIP, ONNX, *_TEXTS, "text/csv", "image/png", "image/jpeg"),
         queries=(_CHAPTER, _TEXT_FORMAT, _FILE),
         failures=(
             errors.InvalidRequest,
@@ -49,7 +53,13 @@ class JobResults(JobResource):
     async def get_job_content(self, request: Request) -> Response:
         """The sound, text or voice that a job has made, or of one cut short what there is"""
         job = await self._find_ended_job(request, "result is")
-        return await self._kinds.kind_of(job).content(job, request, self._revision)
+        kind, file = self._kinds.kind_of(job), request.query_params.get("file")
+        if file and file not in kind.result_files:
+            known = f"one of {', '.join(kind.result_files)}" if kind.result_files else "left out for this job"
+            raise errors.InvalidRequest(f"Invalid value for 'file': it must be {known}.", param="file")
+        if file and isinstance(kind, SpeechKind):
+            return await kind.cover_reply(job, request)
+        return await kind.content(job, request, self._revision)
 
     @endpoint(
         "GET",

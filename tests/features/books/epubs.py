@@ -43,7 +43,9 @@ def ncx(*entries: str) -> str:
     return f'<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navMap>{points}</navMap></ncx>'
 
 
-def package(spine: Sequence[str], items: str = "", meta: str = "", guide: str = "") -> str:
+def package(
+    spine: Sequence[str], items: str = "", meta: str = "", guide: str = "", language: str = "en"
+) -> str:
     manifest = "".join(
         f'<item id="d{number}" href="{path.split("!")[0]}" media-type="application/xhtml+xml"/>'
         for number, path in enumerate(spine)
@@ -55,7 +57,7 @@ def package(spine: Sequence[str], items: str = "", meta: str = "", guide: str = 
     return (
         '<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/">'
         f"<metadata><dc:title>The Book</dc:title><dc:creator>Ana Lima</dc:creator>"
-        f"<dc:language>en</dc:language><dc:date>2024-05-01</dc:date>{meta}</metadata>"
+        f"<dc:language>{language}</dc:language><dc:date>2024-05-01</dc:date>{meta}</metadata>"
         f"<manifest>{manifest}{items}</manifest><spine>{refs}</spine><guide>{guide}</guide></package>"
     )
 
@@ -69,7 +71,8 @@ def epub(files: Mapping[str, str | bytes], **how: object) -> bytes:
         items += '<item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>'
     if "toc.ncx" in files:
         items += '<item id="ncx" href="toc.ncx" media-type="application/x-dtbncx+xml"/>'
-    opf = package(spine, items, str(how.get("meta", "")), str(how.get("guide", "")))
+    language = str(how.get("language", "en"))
+    opf = package(spine, items, str(how.get("meta", "")), str(how.get("guide", "")), language)
     return zipped(
         {
             "mimetype": "application/epub+zip",

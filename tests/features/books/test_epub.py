@@ -8,7 +8,9 @@ import pytest
 
 from proxy.features.books.reading.book import Book, ReadRules
 from proxy.features.books.reading.epub import read_cover, read_epub
+from proxy.features.books.reading.plain import read_markdown
 from tests.features.books.epubs import PNG, epub, nav, ncx, xhtml
+from tests.tables import each_row
 
 Said = list[tuple[str, list[str]]]
 
@@ -241,6 +243,30 @@ CASES = {
         [("夜", ["夜", "漢字。"])],
         {"ruby"},
     ),
+    "ruby over letters of another script": Case(
+        epub(
+            {
+                "a.xhtml": xhtml(
+                    "<p>To <ruby><rb>東</rb><rb>京</rb><rp>(</rp><rt>Tō</rt><rt>kyō</rt></ruby>, "
+                    "to <ruby>大阪<rt>おおさか</rt></ruby>, to <ruby>Nara<rt>ナラ</rt></ruby>.</p>"
+                )
+            }
+        ),
+        [("", ["To Tōkyō, to 大阪, to Nara."])],
+        {"ruby"},
+    ),
+    "a title page in the contents": Case(
+        epub(
+            {
+                "t.xhtml": xhtml("<p>The Book</p>", 'epub:type="titlepage"'),
+                "a.xhtml": xhtml("<h1>Letter</h1><p>To you.</p>"),
+                "b.xhtml": xhtml("<p>It rained.</p>"),
+                "nav.xhtml": xhtml(nav("|Part One", "t.xhtml|Title", "b.xhtml|Rain")),
+            }
+        ),
+        [("Letter", ["Letter", "To you."]), ("Part One. Rain", ["Part One. Rain", "It rained."])],
+        {"front"},
+    ),
     "Arabic, in UTF-16": Case(
         epub(
             {
@@ -299,6 +325,34 @@ def test_books_are_read_as_a_narrator_would(subtests: pytest.Subtests) -> None:
             book = read_epub(io.BytesIO(case.book), case.rules)
             assert said(book) == case.says
             assert {each.rule for each in book.left_out} == case.leaves_out
+
+
+RUBIES = "<p><ruby>今</ruby>、<ruby>食<rt>た</rt></ruby>べ、<ruby>飲み物<rt>のみもの</rt></ruby>。</p>"
+
+
+@each_row(
+    ("language", "says"),
+    [
+        ("ja", "今、たべ、のみもの。"),
+        ("ja-JP", "今、たべ、のみもの。"),
+        ("zh", "今、食べ、飲み物。"),
+        ("cmn", "今、食べ、飲み物。"),
+        ("en", "今、食べ、飲み物。"),
+    ],
+)
+def test_a_voice_reads_the_ruby_over_letters_that_it_lacks(language: str, says: str) -> None:
+    book = read_epub(io.BytesIO(epub({"a.xhtml": xhtml(RUBIES)}, language=language)), ReadRules())
+    assert said(book) == [("", [says])]
+
+
+def test_a_sample_has_lines_and_the_words_for_a_picture() -> None:
+    page = "<div><h1>The\n Book</h1>by <b>Ana</b><br/>Lima<p><img src='a.png' alt='A shed'/></p></div>"
+    files = {"t.xhtml": xhtml(page, 'epub:type="titlepage"')}
+    files["a.xhtml"] = xhtml("<p>A map:</p><figure><img src='m.png' alt='The lake'/></figure>")
+    left = {each.rule: each.sample for each in read_epub(io.BytesIO(epub(files)), ReadRules()).left_out}
+    assert left == {"front": "The Book\nby Ana\nLima\nA shed", "picture": "The lake"}
+    code = read_markdown(b"One.\n\n```\na = 1\n  b = 2\n```\n", ReadRules()).left_out
+    assert [each.sample for each in code] == ["a = 1\nb = 2"]
 
 
 def test_a_book_says_who_wrote_it_and_has_its_cover() -> None:

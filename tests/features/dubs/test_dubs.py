@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.audio.formats import Chunk
-from proxy.features.dubs.lines import MOST_CHARACTERS, make_lines
+from proxy.features.dubs.lines import MOST_CHARACTERS, make_lines, unnamed_warnings
 from proxy.features.dubs.request import decode_line
 from proxy.features.dubs.subtitle_text import SpokenTurn
 from proxy.features.dubs.track import DubFile
@@ -24,6 +25,7 @@ from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, origin
 from tests.features.jobs.job_rig import jobs_inside, said
 from tests.proxy.http.hostile_json import MOST_S, cost
 from tests.replies import json_of
+from tests.tables import each_row
 
 
 async def test_a_dub_has_each_line_at_its_time(tmp_path: Path) -> None:
@@ -163,7 +165,10 @@ async def test_a_preview_tells_the_price_and_makes_nothing(tmp_path: Path) -> No
             14,
         )
         assert shown["cast"] == {"names": ["Ana", "Ben"], "without_voice": []}
-        assert shown["warnings"] == ["1 cues have sounds alone, and are not spoken"]
+        assert shown["warnings"] == [
+            "Cues without a name behind a named one, spoken by Ana: 1",
+            "1 cues have sounds alone, and are not spoken",
+        ]
         refused = await server.ask(
             "POST", "/v1/jobs/preview", body={**body, "voice": {"cast": {"Ben": "nobody"}}}
         )
@@ -248,6 +253,44 @@ async def test_a_canceled_file_closes_its_encoder_when_no_thread_uses_it() -> No
     encoder.may_end.set()
     assert await asyncio.to_thread(encoder.is_closed.wait, 5)
     assert encoder.calls == ["fed", "closed"]
+
+
+def cues(*texts: tuple[str, int, str]) -> list[SpokenTurn]:
+    """Return cues of a second by the speaker, the pause before, in milliseconds, and the text of each."""
+    starts = accumulate((1000 + pause for _, pause, _ in texts), initial=-1000)
+    rows = zip(range(1, 1 + len(texts)), [*starts][1:], texts, strict=True)
+    return [
+        SpokenTurn(number=n, speaker=who, start_ms=at, end_ms=at + 1000, text=text)
+        for n, at, (who, _, text) in rows
+    ]
+
+
+@each_row(
+    ("turns", "spoken", "unnamed"),
+    [
+        (cues(("Ben", 0, "I went to"), ("", 300, "the old shed.")), [("Ben", "I went to the old shed.")], 0),
+        (
+            cues(("Ben", 0, "If"), ("", 0, "he"), ("", 0, "comes"), ("", 100, "now.")),
+            [("Ben", "If he comes"), ("Ben", "now.")],
+            0,
+        ),
+        (cues(("Ben", 0, "If"), ("", 301, "he comes.")), [("Ben", "If"), ("Ana", "he comes.")], 1),
+        (
+            cues(("", 0, "Once."), ("Ben", 0, "No."), ("", 0, "Yes."), ("", 900, "So.")),
+            [("Ana", "Once."), ("Ben", "No."), ("Ana", "Yes."), ("Ana", "So.")],
+            2,
+        ),
+        (cues(("", 0, "Once there"), ("", 0, "was.")), [("Ana", "Once there was.")], 0),
+    ],
+)
+def test_a_cue_without_a_name_goes_on_with_the_sentence_of_its_speaker(
+    turns: list[SpokenTurn], spoken: list[tuple[str, str]], unnamed: int
+) -> None:
+    lines = make_lines(turns, (), ("Ana", "Ben"))
+    assert [(line.speaker, line.text) for line in lines] == spoken
+    assert [each.rpartition(": ")[2] for each in unnamed_warnings(turns, ("Ana", "Ben"))] == [
+        str(unnamed)
+    ] * (unnamed > 0)
 
 
 def test_a_step_reads_its_own_line_alone() -> None:

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.features.dubs.fitting import fit_lines
-from proxy.features.dubs.line_values import MOST_PACE, Fit, FitRules, Lines, fitted_length
+from proxy.features.dubs.line_values import LATE_MS, MOST_PACE, Fit, FitRules, Lines, fitted_length
+from tests.tables import each_row
 
 RATE_HZ = 1000
+PAUSE_MS = 80
 
 
 def lines_to_fit(cues: list[tuple[int, int, int]], speakers: list[int] | None = None, **more: bool) -> Lines:
@@ -62,6 +64,8 @@ def test_nothing_overlaps_and_no_pace_passes_its_bounds(
         for before, after in pairwise(own):
             length = fitted_length(lines.lengths[before], made.paces[before])
             assert made.starts[before] + length <= made.starts[after]
+            delay = made.starts[after] - lines.starts[after]
+            assert delay <= max(LATE_MS, made.starts[before] + length - lines.starts[after])
 
 
 def test_lines_that_fit_are_as_they_were_spoken() -> None:
@@ -77,14 +81,46 @@ def test_a_speaker_whose_lines_are_long_has_one_pace() -> None:
     assert made.of_speakers == {0: 1.15}
 
 
+@each_row(
+    ("count", "long_ms", "pace"),
+    [(2, 9000, 1.0), (4, 9000, 1.0), (6, 9000, 1.0), (4, 4500, 1.0), (1, 9000, 1.2)],
+)
+def test_a_line_that_cannot_fit_hurries_no_other(count: int, long_ms: int, pace: float) -> None:
+    cues = [(n * 4000, n * 4000 + 2000, 1900) for n in range(count)]
+    cues[count // 2] = (*cues[count // 2][:2], long_ms)
+    made = fit_lines(lines_to_fit(cues), FitRules())
+    assert made.of_speakers == {0: pace}
+    assert [each for n, each in enumerate(made.paces) if n < count // 2] == [pace] * (count // 2)
+
+
+def test_the_last_line_ends_with_its_track() -> None:
+    lines = lines_to_fit([(0, 1000, 800), (2000, 4000, 2600)])
+    assert fit_lines(lines, FitRules(), 4600).paces == [1.0, 1.0]
+    assert fit_lines(lines, FitRules(), 4000).paces == [1.0, 1.3]
+    assert fit_lines(lines, FitRules(), 3000).paces == [1.0, 1.35]
+
+
+def test_a_delayed_line_keeps_a_pause_unless_it_gets_late_by_it() -> None:
+    alone = lines_to_fit([(0, 1000, 1050), (1000, 9000, 1000)], [0, 1])
+    assert fit_lines(alone, FitRules(1.0)).starts == [0, 1130]
+    some = lines_to_fit([(0, 1000, 1150), (1000, 9000, 1000)], [0, 1])
+    assert fit_lines(some, FitRules(1.0)).starts == [0, 1200], "as much of it as there is room for"
+    late = lines_to_fit([(0, 1000, 1300), (1000, 9000, 1000)], [0, 1])
+    assert fit_lines(late, FitRules(1.0)).starts == [0, 1300], "it is late without a pause"
+
+
 def test_a_crowded_line_delays_few(subtests: pytest.Subtests) -> None:
-    late = starts = changes = 0
+    late = starts = changes = close = 0
     for seed in range(10):
         lines = film(40, seed)
         made = fit_lines(lines, FitRules())
         late += sum(made.is_late(lines, number) for number in range(40))
         changes += jumps(lines, made)
         starts += 40
+        for n, (begin, wanted) in enumerate(zip(made.starts[1:], lines.starts[1:], strict=True)):
+            pause = begin - made.starts[n] - fitted_length(lines.lengths[n], made.paces[n])
+            close += pause < PAUSE_MS and 0 < begin - wanted < LATE_MS
+    assert close == 0
     assert late <= 0.02 * starts
     assert changes <= 10
 

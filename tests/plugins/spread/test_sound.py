@@ -8,9 +8,10 @@ from plugins.spread.coding import CODED_BITS, decode, encode, pattern_of
 from plugins.spread.detection import find
 from plugins.spread.plugin import SpreadSettings
 from plugins.spread.stream import SpreadMark, SpreadStream
+from proxy.audio.loudness import Gain
 from speech_engine.levels import MOST_PEAK
-from speech_engine.loudness import Meter, lufs
-from tests.plugins.spread.clips import KEY, PAYLOAD, RATE_HZ, Clip, marked, spoken
+from speech_engine.loudness import Meter, lufs, true_peaks
+from tests.plugins.spread.clips import KEY, PAYLOAD, RATE_HZ, Clip, coded, marked, spoken
 
 
 def loudness_lufs(clip: Clip) -> float:
@@ -32,6 +33,19 @@ def test_a_sound_at_its_highest_peak_gets_no_higher_one() -> None:
     heard = marked(loud).astype(np.int32)
     assert np.abs(heard).max() <= np.abs(loud.astype(np.int32)).max()
     assert np.any(heard != loud)
+
+
+def test_a_mark_and_aac_leave_room_above_the_highest_peaks() -> None:
+    for clip in spoken(2):
+        gain = Gain(6.0, RATE_HZ)
+        loud = np.frombuffer(gain.feed(clip.tobytes()) + gain.flush(), "<i2")
+        assert peak_dbtp(loud) <= -1.15
+        assert peak_dbtp(marked(loud)) <= -1.0
+        assert peak_dbtp(coded(loud, "adts", "aac", 64_000, aac_coder="fast")) <= -0.9
+
+
+def peak_dbtp(clip: Clip) -> float:
+    return float(20 * np.log10(true_peaks(np.pad(clip / 32768, 6)).max()))
 
 
 def test_the_mark_is_far_below_the_sound() -> None:

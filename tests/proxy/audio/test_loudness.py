@@ -125,14 +125,14 @@ def test_no_peak_is_too_high_and_no_sample_is_lost(
     before = samples.astype("<i2").tobytes()
     after = gained(decibels, before, piece)
     assert len(after) == len(before)
-    assert peak_dbtp(after) <= -0.95
+    assert peak_dbtp(after) <= -1.15
     assert after == gained(decibels, before)
 
 
 @each_row("pitch_hz", [100, 997, 5_999, 6_000])
 def test_peaks_between_samples_are_limited_from_the_first_one_on(pitch_hz: float) -> None:
     sound = sine(1, pitch_hz=pitch_hz) * np.linspace(1.0, 0.2, 24_000)
-    assert peak_dbtp(gained(6.0, pcm(sound))) == pytest.approx(-1.0, abs=0.05)
+    assert peak_dbtp(gained(6.0, pcm(sound))) == pytest.approx(-1.2, abs=0.05)
 
 
 def test_a_peak_is_softer_for_a_moment_alone() -> None:

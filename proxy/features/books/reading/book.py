@@ -109,8 +109,9 @@ class Book(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 class BookReading:
     """What is collected while a book is read."""
 
-    def __init__(self, rules: ReadRules) -> None:
+    def __init__(self, rules: ReadRules, language: str = "") -> None:
         self.rules = rules
+        self.language = language
         self._left_out: dict[tuple[str, Rule], LeftOutText] = {}
         self._characters = 0
 
@@ -119,7 +120,8 @@ class BookReading:
         return tuple(self._left_out.values())
 
     def leave_out(self, where: str, rule: Rule, text: str) -> None:
-        text = " ".join(text[:10_000].split())
+        lines = (" ".join(line.split()) for line in text[:10_000].splitlines())
+        text = "\n".join(filter(None, lines))
         known = self._left_out.get((where, rule))
         if known is None and len(self._left_out) >= MOST_LEFT_OUT:
             return

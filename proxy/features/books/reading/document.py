@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from policies.language import base_tag, language_of_script
 from proxy.features.books.reading.book import BookReading, Rule
 from proxy.features.books.reading.xml import Element, attribute, children, id_of, local_name, text_of
 
@@ -65,6 +66,7 @@ _UNREAD_ELEMENTS: dict[str, Rule] = {
     **dict.fromkeys(("rt", "rp"), "ruby"),
     "nav": "contents",
 }
+_CHINESE = frozenset({"cmn", "yue", "wuu", "nan", "hak", "lzh"})
 _VOID = {"br", "hr", "img"}
 """Elements without content. If one is not closed, the parser puts what follows into it, so that is read,
 too."""
@@ -73,9 +75,10 @@ _MARK_KINDS = frozenset({"noteref", "biblioref"})
 _PAGE_CLASSES = frozenset({"pagenum", "pageno", "page-number", "pagebreak"})
 _MARK = re.compile(r"[\[(]?(?:\d{1,4}|[A-Za-z]|[ivxlcIVXLC]{1,8}|[*†‡§¶‖]{1,4})[\])]?\.?")
 _MOST_MARK_CHARACTERS = 12
-_MOST_PARTS = 20
+_MOST_PARTS, _MOST_RUBY_PARTS = 20, 40
 _HIDDEN_STYLE = re.compile(r"display\s{0,9}:\s{0,9}none", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:https?://|www\.|mailto:)\S{1,2000}|\S{1,200}@\S{1,200}", re.IGNORECASE)
+_BLANKS = re.compile(r"\s+")
 _TWO_ENDS = re.compile(r"([.!?:;])\. ")
 _INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0xFEFF), None)
 
@@ -125,6 +128,22 @@ def link_of(element: Element) -> str:
     return attribute(element, "href") or next((link for link in links if link), "")
 
 
+def lines_of(element: Element) -> str:
+    """Return the text of an element with a line for each of its blocks, and the `alt` of its pictures."""
+    parts = list[str]()
+
+    def collect(each: Element) -> None:
+        edge = "\n" if local_name(each) in _BLOCKS | {"br"} else ""
+        parts.extend((edge, attribute(each, "alt"), _BLANKS.sub(" ", each.text or "")))
+        for inner in each:
+            collect(inner)
+            parts.append(_BLANKS.sub(" ", inner.tail or ""))
+        parts.append(edge)
+
+    collect(element)
+    return "".join(parts)
+
+
 def block_of(element: Element) -> Element:
     """Return the block in which an element stands, which may be the element itself."""
     found: Element | None = element
@@ -151,7 +170,10 @@ class DocumentReader:
             return
         yield from self._read_anchor(element)
         if (rule := self._unread_rule(element, name)) is not None:
-            self._reading.leave_out(self._where, rule, "" if name in _VOID else text_of(element))
+            alt = attribute(element, "alt")
+            self._reading.leave_out(self._where, rule, alt if name in _VOID else lines_of(element))
+        elif name == "ruby" and (ruby := self._spoken_ruby(element)):
+            self._words.append(ruby)
         elif name == "br":
             self._words.append(". " if self._heading_depth else " ")
         elif name == "hr":
@@ -228,6 +250,27 @@ class DocumentReader:
         if name == "a" and _ADDRESS.fullmatch(text_of(element)):
             return "address"
         return None
+
+    def _spoken_ruby(self, element: Element) -> str:
+        """Return the ruby that is read in place of letters that the book's voice lacks, or ""."""
+        # Only a few elements, as rubies may be nested in rubies very deeply.
+        inner = [*islice(element.iter(), _MOST_RUBY_PARTS + 1)]
+        ruby = "".join(text_of(each) for each in inner if local_name(each) == "rt")
+        if not ruby or not self._reading.language or len(inner) > _MOST_RUBY_PARTS:
+            return ""
+        others = (each for each in element if local_name(each) not in {"rt", "rp", "rtc"})
+        parts = [element.text, *map(text_of, others), *(each.tail for each in element)]
+        base = "".join(filter(None, parts))
+        if self._can_be_read(base) or not self._can_be_read(ruby):
+            return ""
+        self._reading.leave_out(self._where, "ruby", base)
+        return ruby
+
+    def _can_be_read(self, text: str) -> bool:
+        """Tell whether all letters are of the language's script. Japanese voices lack many Han letters."""
+        tag = base_tag(self._reading.language)
+        own = {None, "zh" if tag in _CHINESE else tag}
+        return all(language_of_script(letter) in own for letter in text)
 
     def _flush_paragraph(self) -> Iterator[Item]:
         text = _normalized("".join(self._words))

@@ -17,10 +17,10 @@ from proxy.features.books.reading.book import (
     UnusableBook,
     build_chapters,
 )
-from proxy.features.books.reading.document import DocumentReader, Item, block_of, document_kinds
+from proxy.features.books.reading.document import DocumentReader, Item, block_of, document_kinds, lines_of
 from proxy.features.books.reading.notes import Place, find_notes, note_text
 from proxy.features.books.reading.package import ContentsEntry, Document, Package
-from proxy.features.books.reading.xml import Element, descendants, ids_of, text_of
+from proxy.features.books.reading.xml import Element, descendants, ids_of
 
 MOST_DOCUMENT_BYTES = 32 * 1024 * 1024
 MOST_TAGS = 500_000
@@ -43,7 +43,7 @@ def read_epub(file: BinaryIO, rules: ReadRules) -> Book:
     """Read an EPUB. Raises UnusableBook."""
     archive = Archive(file)
     package = Package(archive)
-    return _EpubReader(archive, package, BookReading(rules)).read()
+    return _EpubReader(archive, package, BookReading(rules, package.about().language)).read()
 
 
 def read_cover(file: BinaryIO) -> bytes:
@@ -57,8 +57,7 @@ class _EpubReader:
         self._package = package
         self._reading = reading
         self._contents = defaultdict[str, list[ContentsEntry]](list)
-        for each in _linked_entries(package.contents(reading.rules.depth)):
-            self._contents[each.path].append(each)
+        self._unread: set[str] = set()
         self._notes: dict[Place, str] = {}
         self._chapters: list[ChapterText] = []
 
@@ -67,6 +66,10 @@ class _EpubReader:
         roots = self._parse([*documents])
         notes = find_notes(roots)
         items_of = [(path, [*self._items(documents[path], roots[path], notes)]) for path in roots]
+        entries = self._package.contents(self._reading.rules.depth)
+        # A document that is left out begins no chapter.
+        for each in _linked_entries([each for each in entries if each.path not in self._unread]):
+            self._contents[each.path].append(each)
         for path, items in items_of:
             self._add_document(path, items)
         return Book(
@@ -111,7 +114,8 @@ class _EpubReader:
                 self._notes[document.path, id_] = texts[block_of(element)]
             rule = self._unread_rule(document, document_kinds(body))
             if rule is not None:
-                self._reading.leave_out(document.path, rule, text_of(body))
+                self._unread.add(document.path)
+                self._reading.leave_out(document.path, rule, lines_of(body))
                 continue
             yield from DocumentReader(self._reading, document.path, elements).items(body)
 

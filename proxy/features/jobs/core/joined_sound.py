@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from proxy.audio.formats import SAMPLE_BYTES, silence
 from proxy.features.jobs.core.fields import StepFields
@@ -12,16 +12,14 @@ from proxy.features.jobs.core.m4b_facts import M4bChapter
 from proxy.features.jobs.core.records import JobClip
 from proxy.file_store.sealed_blobs import BlobRange, StoredFile
 
-OWN_PAUSE_S = 0.19
-"""The silence between two joined steps without an added pause: each answer has some at its beginning and its
-end."""
-
 
 def added_silences(clips: Sequence[JobClip], fields: StepFields) -> list[int]:
-    """Return the number of samples of silence that the file adds before each clip."""
+    """Return the number of samples of silence that the file adds before each clip. A pause is from the last
+    sound to the first one, so the clips' own silence is a part of it."""
     pauses = dict(fields.pauses)
-    added = [max(0.0, pauses.get(clip.number, 0.0) - OWN_PAUSE_S) * clip.sample_rate_hz for clip in clips]
-    return [0, *map(round, added[1:])]
+    own_ms = [before.tail_ms + clip.head_ms for before, clip in pairwise(clips)]
+    added_s = [pauses.get(clip.number, 0.0) - ms / 1000 for clip, ms in zip(clips[1:], own_ms, strict=True)]
+    return [0, *(max(0, round(each * clips[0].sample_rate_hz)) for each in added_s)]
 
 
 class JoinedSound:

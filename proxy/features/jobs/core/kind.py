@@ -55,7 +55,7 @@ class JobKind:
     A refusal is the message for an operation that the kind does not have, or "". The console and the command
     line know the words of the built-in kinds, and show the `words` of others. If it `is_one_text`, the steps
     of a job are places in one text. If it `can_repeat`, its jobs have a preview, and another job can take
-    over their clips.
+    over their clips. `result_files` are the names that GET /v1/jobs/{id}/content takes as its `file`.
     """
 
     name: Kind
@@ -66,6 +66,7 @@ class JobKind:
     events = ends.JOB_EVENTS
     is_one_text = False
     can_repeat = False
+    result_files: tuple[str, ...] = ()
     retry_refusal = ""
     subtitles_refusal = ""
 

@@ -97,7 +97,7 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
     the sound, which has the times of `words` words. Joined with other clips, the sound plays for `played`
     samples. `source` is IPTC's term for how it was made, if the file has one. If the `consent` is gone,
     neither the sound nor the charge is committed. If `taken` names the step of an earlier job, the clip
-    shares that step's sound, and costs nothing.
+    shares that step's sound, and costs nothing. `head_ms` and `tail_ms` of silence are at its ends.
     """
 
     step: str
@@ -118,6 +118,8 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
     consent: str | None = None
     fingerprint: str = ""
     taken: str = ""
+    head_ms: int = 40
+    tail_ms: int = 150
 
     @property
     def played_s(self) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from proxy.audio.formats import USUAL_FORMS
+from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS, OutputForm
 from proxy.audio.frames import open_frames
+from proxy.audio.sound import SilentEnds
 from proxy.features.jobs.core.records import JobClip
 from proxy.ledger import Spent
 from proxy.speech.answer import Answer
@@ -32,6 +33,14 @@ def framed_samples(sound: bytes, format_: str) -> int:
     format has no frames."""
     frames = open_frames(USUAL_FORMS[format_]) if format_ in _FRAMED else None
     return 0 if frames is None else (frames.feed(sound) + frames.flush()).samples
+
+
+def silent_ends_ms(sound: bytes, form: OutputForm) -> tuple[int, int]:
+    """Return the silence at both ends of PCM. Clips in other formats are joined without pauses."""
+    ends = SilentEnds(cuts_head=True, cuts_tail=True)
+    kept = ends.cut_ends(sound) if form.format == "pcm" else sound
+    tail = (len(sound) - len(kept)) // SAMPLE_BYTES - ends.cut_samples
+    return ends.cut_samples * 1000 // form.sample_rate_hz, tail * 1000 // form.sample_rate_hz
 
 
 class ClipRow(Observer):

@@ -31,7 +31,7 @@ from proxy.features.jobs.core.paces import Spoken, measure_spoken
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.remote_steps import RemoteStepLimiter, is_remote, not_in_condition
 from proxy.features.jobs.core.settling import settle_uncancelled
-from proxy.features.jobs.core.step_sound import ClipRow, collect_sound, framed_samples
+from proxy.features.jobs.core.step_sound import ClipRow, collect_sound, framed_samples, silent_ends_ms
 from proxy.features.jobs.core.taking import take_clip
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
@@ -330,8 +330,11 @@ class Steps(TaskKind[JobStep]):
         """Store the sound of an answer and the report about it. Return their row, without the charge's
         figures."""
         call, sound = answer.call, await collect_sound(answer)
-        format_ = call.request.form.format
-        crc32, played = await asyncio.to_thread(lambda: (zlib.crc32(sound), framed_samples(sound, format_)))
+        form = call.request.form
+        crc32, played = await asyncio.to_thread(
+            lambda: (zlib.crc32(sound), framed_samples(sound, form.format))
+        )
+        head_ms, tail_ms = await asyncio.to_thread(silent_ends_ms, sound, form)
         digest = await self._put(job, sound)
         report = await self._reporter.report(answer, planned.first_character, sound)
         return JobClip(
@@ -349,6 +352,8 @@ class Steps(TaskKind[JobStep]):
             crc32=crc32,
             played=played,
             words=len(report.words or ()),
+            head_ms=head_ms,
+            tail_ms=tail_ms,
             source=call.form_by(answer.speech.engine).source,
             consent=planned.consent,
             fingerprint=await self._fingerprint(job, call) if self._kinds[job.kind].can_repeat else "",

@@ -97,7 +97,7 @@ export default class BookPage extends FileJobPage {
     const characters = out.reduce((all, each) => all + each.characters, 0);
     return html`<details class="card" id="book-out"><summary>${t("jobs.left_out", { n: out.length, characters: number(characters) })}</summary>
       <div class="scroll"><table class="fold"><thead><tr><th>${t("word.reason")}</th><th>${t("jobs.first_words")}</th><th>${t("jobs.place")}</th><th class="end">${t("jobs.characters")}</th></tr></thead>
-      <tbody>${out.slice(0, this.shown).map(({ where, rule, characters: size, sample }) => html`<tr><td>${t(`jobs.rule.${rule}`)}</td><td class="name">${sample}</td><td class="quiet small">${where}</td><td class="num end">${number(size)}</td></tr>`)}</tbody></table></div>
+      <tbody>${out.slice(0, this.shown).map(({ where, rule, characters: size, sample }) => html`<tr><td>${t(`jobs.rule.${rule}`)}</td><td class="lines">${sample}</td><td class="quiet small">${where}</td><td class="num end">${number(size)}</td></tr>`)}</tbody></table></div>
       ${out.length > this.shown ? html`<button type="button" @click=${() => this.set({ shown: this.shown + EACH })}>${t("list.more")}</button>` : nothing}</details>`;
   }
 
