@@ -26,11 +26,9 @@ class JoinedFilter:
         assert call.plan.treatment is not None, "it is filtered"
         return replace(call, plan=replace(call.plan, treatment=replace(call.plan.treatment, filter=self)))
 
-    async def _open_once(self, sample_rate_hz: int, within_s: float) -> OpenFilter:
+    async def open(self, sample_rate_hz: int, within_s: float) -> OpenFilter:
         if self._opened is not None:
             return self._opened
         opened = await self._filter.open(sample_rate_hz, within_s)
         self._opened = opened if getattr(opened, "goes_on", False) else None
         return opened
-
-    open = _open_once
