@@ -47,6 +47,10 @@ def _consent_table(row: dict[str, Any]) -> list[Part]:
     return parts
 
 
+def _saved_lines(answer: dict[str, Any]) -> list[Part]:
+    return [Line(f"{answer['file']}: {answer['bytes'] / 1e6:,.2f} MB, in plain.")]
+
+
 @CONSENTS.command("add", _consent_table)
 def consents_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who agrees.")],
@@ -89,6 +93,16 @@ def consents_list(account: OfAccount = None) -> AdminRequest:
 def consents_show(consent: _Consent) -> AdminRequest:
     """Show a consent with its statement."""
     return AdminRequest("GET", admin_path("consents", consent))
+
+
+@CONSENTS.command("save", _saved_lines)
+def consents_save(
+    consent: _Consent,
+    to: Annotated[Path | None, typer.Option(help="The new file; else CONSENT.wav.")] = None,
+) -> AdminRequest:
+    """Write the recording of a consent to a file, to hear it."""
+    file = to or Path(f"{consent.replace('/', '_')}.wav")
+    return AdminRequest("GET", admin_path("consents", consent, "recording"), new_file=file)
 
 
 @CONSENTS.command("accept", _consent_table)

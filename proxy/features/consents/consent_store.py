@@ -198,12 +198,7 @@ class ConsentStore:
         """
         if record.digest is None:
             return None
-        try:
-            master = await self._vault.open(record.account, record.digest)
-        except VaultFailed:
-            # If the consent was erased a moment ago, this raises NotFound.
-            await self.find_sealed(record.account, record.id, "consent")
-            raise
+        master = await self.open_recording(record)
         quality = msgspec.json.decode(record.quality, type=SampleQuality)
         found = await self._comparison.compare(
             RatedRecording(accepted.master, accepted.quality), RatedRecording(master, quality)
@@ -215,6 +210,15 @@ class ConsentStore:
                 code="other_speaker",
             )
         return found
+
+    async def open_recording(self, record: ConsentRecord) -> bytes:
+        """Return the recording of a consent, a WAV file. Raises NotFound if it was erased a moment ago."""
+        assert record.digest is not None, "it is no statement"
+        try:
+            return await self._vault.open(record.account, record.digest)
+        except VaultFailed:
+            await self.find_sealed(record.account, record.id, "consent")
+            raise
 
     async def delete(self, consent: ReadableConsent, act: Act | None = None) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""

@@ -22,6 +22,7 @@ from proxy.http.endpoint import Query
 from proxy.http.lists import PAGE, query_choice, read_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, endpoint, second_path
+from proxy.storage import audit
 from proxy.storage.rows import new_id
 from proxy.storage.store import ALWAYS, Condition
 
@@ -173,6 +174,23 @@ class Consents(Resource):
             bodies.AccountConsentList,
             lambda row: bodies.account_consent(self._consents.open_if_possible(row)),
         )
+
+    @endpoint(
+        "GET",
+        f"{_ADMIN}/{{id}}/recording",
+        media=("audio/wav",),
+        name="export_consent",
+        failures=(NotFound,),
+        pace="list",
+    )
+    async def read_consent_recording(self, request: Request) -> Response:
+        """The recording of a consent, for the operator who is to accept it"""
+        record = (await self._find_consent(request)).record
+        if record.digest is None:
+            raise NotFound("This consent is a statement, so it has no recording.")
+        act = await self._admin_tools.audit_row(request, "consent.exported", record.id, record.account)
+        await self._consents.store.write(*audit.insert_statements(act))
+        return Response(await self._consents.open_recording(record), media_type="audio/wav")
 
     @endpoint("POST", f"{_ADMIN}/{{id}}/accept", bodies.AccountConsent, failures=(NotFound, Conflict))
     async def accept_consent(self, request: Request) -> Response:

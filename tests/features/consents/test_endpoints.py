@@ -8,6 +8,7 @@ from proxy.storage.store import Statement
 from tests import speech_clips
 from tests.proxy.api.inside import Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
+from tests.replies import json_of
 from tests.tables import each_row
 
 PATH = "/v1/audio/voice_consents"
@@ -105,6 +106,22 @@ async def test_what_is_wrong_is_refused_by_its_field(
     body = {"name": "Ana", "language": "pt", "statement": "Yes.", **change}
     answer = await server.ask("POST", PATH, body=body)
     assert (answer.status_code, envelope(answer)["param"]) == (400, param)
+
+
+async def test_an_operator_hears_the_recording_of_a_consent_and_the_audit_says_so(server: Inside) -> None:
+    fields = {"name": "Ana", "language": "en-US"}
+    recorded = json_of(await send(server, fields, path=PATH, file="recording"))["id"]
+    heard = await server.administer("GET", f"consents/{recorded}/recording")
+    assert (heard.headers["content-type"], heard.content[:4], len(heard.content) > 10_000) == (
+        "audio/wav",
+        b"RIFF",
+        True,
+    )
+    stated = (await agree(server))["id"]
+    assert (await server.administer("GET", f"consents/{stated}/recording")).status_code == 404
+    assert (await server.ask("GET", f"/admin/consents/{recorded}/recording")).status_code == 403
+    acts = json_of(await server.administer("GET", "audit"))["data"]
+    assert [each["subject"] for each in acts if each["action"] == "consent.exported"] == [recorded]
 
 
 async def test_a_recording_of_more_than_a_minute_is_no_consent(server: Inside) -> None:

@@ -103,6 +103,7 @@ EXCHANGES = (
     Exchange("create_consent", "POST", "/admin/consents", _CONSENT | {"account": "bob"}, 201),
     Exchange("list_consents", "GET", "/admin/consents?account=bob"),
     Exchange("get_consent", "GET", "/admin/consents/{consent}"),
+    Exchange("export_consent", "GET", "/admin/consents/{consent}/recording", None, 404),
     Exchange("accept_consent", "POST", "/admin/consents/{consent}/accept"),
     Exchange("delete_consent", "DELETE", "/admin/consents/{consent}"),
     *OF_FEATURES,
