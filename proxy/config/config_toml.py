@@ -32,7 +32,7 @@ from proxy.config.config_file import (
 from proxy.config.config_file import find_file as find_file
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_switches import NO_FEATURES, Needs, read_features_off
-from proxy.config.model_names import put_defaults_first, read_models
+from proxy.config.model_names import put_defaults_first, read_models, with_dated
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError as ConfigError
 from proxy.config.reader import Reader, Sections
@@ -186,7 +186,7 @@ def _read_core_sections(
     check_runners(reader, engines, plugins["runner"])
     shipped_aliases = {**built_in, **natural.hearing_candidates(engines)}
     named_models = read_models(reader, raw.get("models", {}), engines)
-    file_models = natural.with_dated(named_models, shipped_aliases)
+    file_models = with_dated(named_models, shipped_aliases)
     shipped_models = read_models(Reader("defaults"), shipped_aliases, engines)
     models = put_defaults_first(_add_shipped(file_models, shipped_models), built_in, engines)
     return Config(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from proxy.config.reader import Reader, did_you_mean
 from proxy.config.sections import Config, EngineSection, Remark
@@ -10,7 +12,9 @@ from proxy.config.sections import Config, EngineSection, Remark
 Engines = Mapping[str, EngineSection]
 ModelsByEngine = Mapping[str, Sequence[str]]
 """An engine's models, for each engine that can say which it has."""
+T = TypeVar("T")
 
+_DATE = re.compile(r"-(1106|\d{4}-\d\d-\d\d)\Z")
 
 STANDARD = "standard"
 """The model of an engine with only one model."""
@@ -20,6 +24,25 @@ def hearing_model(section: EngineSection) -> str:
     """Return the name of an engine's imported model that hears, or "". Without its plugin's name before it:
     `whisper-base` is `whisper/base`."""
     return section.model.removeprefix(f"{section.plugin}-")
+
+
+def with_dated(models: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
+    """Return the models, and those dated `names` that they lack, with the candidates of the short name."""
+    lacking = [name for name in names if name not in models and _short_name(name) in models]
+    return {**models, **{name: models[_short_name(name)] for name in lacking}}
+
+
+def without_dated(models: Mapping[str, T]) -> dict[str, T]:
+    """Return the models without the dated names that have the candidates of the short name."""
+    return {
+        name: each
+        for name, each in models.items()
+        if (short := _short_name(name)) == name or models.get(short) != each
+    }
+
+
+def _short_name(name: str) -> str:
+    return _DATE.sub("", name)
 
 
 def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tuple[str, ...]]:
@@ -94,7 +117,7 @@ def models_to_speak(config: Config) -> Iterator[tuple[str, str, str]]:
     routes."""
     operator_routes = [route for route in config.routes if not route.is_shipped]
     routes = {f"routes.{route.language}": route.named_models for route in operator_routes}
-    for where, full_names in (*config.models.items(), *routes.items()):
+    for where, full_names in (*without_dated(config.models).items(), *routes.items()):
         for full_name in full_names:
             engine, slash, model = full_name.partition("/")
             if slash:

@@ -13,19 +13,17 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
-from proxy.config.model_names import hearing_model
+from proxy.config.model_names import hearing_model, with_dated
 from proxy.config.reader import ConfigError
 from proxy.config.sections import EngineSection
 from speech_engine.model_manifest import ModelName
-
-T = TypeVar("T")
 
 FILE = "natural.toml"
 _MOST_BYTES = 1_000_000
@@ -160,12 +158,6 @@ def _read_plain_file(file: Path) -> bytes:
     if len(content) > _MOST_BYTES:
         raise ValueError(f"it has more than {_MOST_BYTES} bytes")
     return content
-
-
-def with_dated(models: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
-    """Return the models, and those dated `names` that they lack, with the candidates of the short name."""
-    shorts = {name: re.sub(r"-(1106|\d{4}-\d\d-\d\d)\Z", "", name) for name in names}
-    return {**{name: models[short] for name, short in shorts.items() if short in models}, **models}
 
 
 def candidates_by_alias(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:

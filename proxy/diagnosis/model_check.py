@@ -10,7 +10,7 @@ from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.model_names import STANDARD, ModelsByEngine, models_to_speak
+from proxy.config.model_names import STANDARD, ModelsByEngine, models_to_speak, without_dated
 from proxy.config.sections import EngineSection, Remark
 from proxy.engines.registry import EngineConfigError, Registry, RemoteSpec
 from speech_engine import Hosted, Language, ModelInfo
@@ -28,7 +28,7 @@ def check_models(
     known = known_models(config, registry, results)
     faults = [*model_names.find_misnamed(config, known), *find_without_cost(config, known)]
     faulty = {fault.key for fault in faults}
-    for alias, names in config.models.items():
+    for alias, names in without_dated(config.models).items():
         if alias not in faulty:
             yield _alias_finding(config, registry, known, broken_engines, alias, names)
     yield from (wrong("model", fault.text, name=fault.key) for fault in faults)
@@ -125,7 +125,7 @@ def check_retirements(
     """
     today = today or datetime.now(UTC).date()
     lists = {
-        **{f"alias {alias}": names for alias, names in config.models.items()},
+        **{f"alias {alias}": names for alias, names in without_dated(config.models).items()},
         **{f"route {route.language}": route.named_models for route in config.routes},
     }
     for name, full_names in lists.items():

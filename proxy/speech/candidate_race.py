@@ -149,7 +149,7 @@ class FirstAudio:
         return own
 
     async def attempt(
-        self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float, silent_s: float
+        self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float, silent_s: float = 0.0
     ) -> CandidateStream:
         """Try one candidate up to its first audio, or leave nothing running. A provider may be silent for
         `silent_s` at least. Raises EngineError."""

@@ -33,6 +33,7 @@ ALL = {
     "introductions of engines elsewhere": (1.0, "machines that cost money"),
     "look at other machines": (5.0, "the lease of who leads"),
     "note of voices that spoke": (60.0, "arrears in memory"),
+    "open streams": (0.0, "streams of keys that are refused"),
     "rates of what is heard": (60.0, "arrears in memory"),
     "refusals": (5.0, "arrears in memory"),
     "renewal of the machine": (5.0, "a renewal"),
