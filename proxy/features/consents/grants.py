@@ -52,11 +52,12 @@ class Grants:
         self._compare = compare
         self._is_waiting = is_waiting
 
-    async def find_grant(self, account: str, id_: str, param: str) -> Grant:
-        """Return a grant of this account, for a new voice. Raises NotFound, NotAllowed and RequestUnderWay,
-        which name the parameter."""
+    async def find_grant(self, account: str, id_: str, param: str, *, is_new: bool = True) -> Grant:
+        """Return a grant of this account, for something new, or else for what was begun with it. Raises
+        NotFound, NotAllowed and RequestUnderWay, which name the parameter."""
         record = await find_record(self._store, account, id_, param)
-        await self._check_words(record, param)
+        if is_new:
+            await self._check_words(record, param)
         return _grant(record)
 
     async def find_grant_of(self, account: str, consent: str | None, param: str) -> Grant | None:
@@ -85,12 +86,7 @@ class Grants:
         if record.accepted is not None:
             return
         if record.words == "unchecked" and await self._is_waiting(record.id):
-            raise RequestUnderWay(
-                f"The recording of the consent '{record.id}' is still to be heard. Try again in a moment.",
-                param=param,
-                code="consent_not_heard_yet",
-                retry_after_s=5.0,
-            )
+            raise not_heard_yet(record.id, param)
         raise _waits(f"The consent '{record.id}'", param)
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
@@ -138,6 +134,15 @@ def permitted_providers(id_: str | None, grant: Grant | None) -> tuple[str, ...]
     if id_ is None:
         return None
     return () if grant is None else grant.providers
+
+
+def not_heard_yet(id_: str, param: str | None = None) -> RequestUnderWay:
+    return RequestUnderWay(
+        f"The recording of the consent '{id_}' is still to be heard. Try again in a moment.",
+        param=param,
+        code="consent_not_heard_yet",
+        retry_after_s=5.0,
+    )
 
 
 def _waits(what: str, param: str) -> NotAllowed:
