@@ -16,7 +16,6 @@ from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotA
 from proxy.features.consents import bodies, rules
 from proxy.features.consents import records as consents
 from proxy.features.consents.consent_store import ConsentStore, ReadableConsent, check_providers
-from proxy.features.consents.grants import not_heard_yet
 from proxy.features.consents.records import IS_WAITING
 from proxy.http.body import read_body
 from proxy.http.endpoint import Query
@@ -203,7 +202,7 @@ class Consents(Resource):
         if found.record.words == "differs":
             raise Conflict("Its recording says something else than the phrase: have it read again.")
         if found.record.accepted is None and found.record.words != "match":
-            raise not_heard_yet(found.id)
+            raise Conflict("Its recording is still to be heard.", code="consent_not_heard_yet")
         return self._reply(request, found)
 
     @staticmethod

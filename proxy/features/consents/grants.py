@@ -86,7 +86,12 @@ class Grants:
         if record.accepted is not None:
             return
         if record.words == "unchecked" and await self._is_waiting(record.id):
-            raise not_heard_yet(record.id, param)
+            raise RequestUnderWay(
+                f"The recording of the consent '{record.id}' is still to be heard. Try again in a moment.",
+                param=param,
+                code="consent_not_heard_yet",
+                retry_after_s=5.0,
+            )
         raise _waits(f"The consent '{record.id}'", param)
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
@@ -134,15 +139,6 @@ def permitted_providers(id_: str | None, grant: Grant | None) -> tuple[str, ...]
     if id_ is None:
         return None
     return () if grant is None else grant.providers
-
-
-def not_heard_yet(id_: str, param: str | None = None) -> RequestUnderWay:
-    return RequestUnderWay(
-        f"The recording of the consent '{id_}' is still to be heard. Try again in a moment.",
-        param=param,
-        code="consent_not_heard_yet",
-        retry_after_s=5.0,
-    )
 
 
 def _waits(what: str, param: str) -> NotAllowed:
