@@ -98,18 +98,20 @@ def parts_of(tokens: Sequence[int], end_of_text: int, first_time: int, sound_s: 
 
 def pieces(
     window: Window, hear: Callable[[Window], tuple[T, Attempt | None]]
-) -> Iterator[tuple[Window, T, Attempt]]:
-    """Yield what is heard of a window. Whisper may end before the speech does, and then the rest is a window
-    of its own. The `likely` of the one before it ends where it begins."""
-    for _ in range(MOST_PIECES):
+) -> Iterator[tuple[Window, T, Attempt, int]]:
+    """Yield what is heard of a window, piece by piece, each with the samples of the next one, or 0. Whisper
+    may end before the speech does, and then the rest is a window of its own. The `likely` of the one before
+    it ends where it begins."""
+    for further in reversed(range(MOST_PIECES)):
         opened, made = hear(window)
         if made is None or not made.parts:
             return
         rest = window.rest(made.parts[-1].end_s)
         if rest is None or rest.start <= window.start:
-            yield window, opened, made
+            yield window, opened, made, 0
             return
-        yield window._replace(likely=window.likely[: (rest.start - window.start) // CHUNK]), opened, made
+        likely = window.likely[: (rest.start - window.start) // CHUNK]
+        yield window._replace(likely=likely), opened, made, len(rest.samples) if further else 0
         window = rest
 
 

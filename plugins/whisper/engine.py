@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import partial
@@ -49,7 +49,8 @@ class Detector(Protocol):
 
 
 class Network(Protocol):
-    """The part of `WhisperNetwork` that the engine uses. `hear` and `score` run in a thread."""
+    """The part of `WhisperNetwork` that the engine uses. `hear` and `score` run in a thread. Before each
+    further piece of a window, they yield its samples."""
 
     languages: tuple[str, ...]
 
@@ -57,11 +58,11 @@ class Network(Protocol):
 
     def hear(
         self, job: HearJob, language: str, window: Window, stop: threading.Event
-    ) -> tuple[list[TranscriptSegment], str]: ...
+    ) -> Generator[int, None, tuple[list[TranscriptSegment], str]]: ...
 
     def score(
         self, job: HearJob, language: str, window: Window, texts: Sequence[str], stop: threading.Event
-    ) -> list[TranscriptSegment]: ...
+    ) -> Generator[int, None, list[TranscriptSegment]]: ...
 
 
 class WhisperEngine:
@@ -111,7 +112,7 @@ class WhisperEngine:
                 segments: list[TranscriptSegment] = []
                 if samples := len(window.samples):
                     work = partial(self._network.hear, job, language, window)
-                    segments, language = await self._in_turn(job, samples, work)
+                    segments, language = await self._in_turns(job, samples, work)
                 yield Transcript(tuple(segments), window.up_to / HEARING_HZ)
 
     async def _known(
@@ -134,7 +135,7 @@ class WhisperEngine:
             if job.transcribes:
                 likely = await asyncio.to_thread(self._network.detector().likely, _in_chunks(samples))
             work = partial(self._network.score, job, language, Window(begin, samples, end, likely), own)
-            segments = await self._in_turn(job, len(samples), work)
+            segments = await self._in_turns(job, len(samples), work)
             yield Transcript(tuple(segments), end / HEARING_HZ)
 
     async def _windows(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Window, None]:
@@ -157,10 +158,24 @@ class WhisperEngine:
         while (window := cutter.next(is_last=True)) is not None:
             yield window
 
-    async def _in_turn(self, job: HearJob, samples: int, work: Callable[[threading.Event], T]) -> T:
+    async def _in_turns(
+        self, job: HearJob, samples: int, work: Callable[[threading.Event], Generator[int, None, T]]
+    ) -> T:
+        """Hear a window. Each of its pieces has a turn of its own: one recording may have many."""
         stop = threading.Event()
-        async with self._turns.turn(job, samples / HEARING_HZ):
-            return await run_stoppable(self._thread, lambda: work(stop), stop.set, self._tick)
+        pieces, made = work(stop), None
+
+        def hear_piece() -> tuple[int, T | None]:
+            try:
+                return next(pieces), None
+            except StopIteration as end:
+                return 0, end.value
+
+        while made is None:
+            stop.clear()  # the piece before has set it at its end
+            async with self._turns.turn(job, samples / HEARING_HZ):
+                samples, made = await run_stoppable(self._thread, hear_piece, stop.set, self._tick)
+        return made
 
 
 def _floats(pcm: bytearray) -> Floats:

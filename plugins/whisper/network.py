@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,26 +91,32 @@ class WhisperNetwork:
 
     def hear(
         self, job: HearJob, language: str, window: Window, stop: threading.Event
-    ) -> tuple[list[TranscriptSegment], str]:
-        """Return the text of a window, and its language if that is surely known."""
+    ) -> Generator[int, None, tuple[list[TranscriptSegment], str]]:
+        """Return the text of a window, and its language if that is surely known. Yield before each further
+        piece."""
         opened = self._opened(window.samples, language, job)
         segments: list[TranscriptSegment] = []
-        for piece in self._pieces(job, window, opened, stop):
-            segments += self._segments(job, *piece)
+        for piece, its_opened, made, left in self._pieces(job, window, opened, stop):
+            segments += self._segments(job, piece, its_opened, made)
+            if left:
+                yield left
         # What is no speech does not tell the language of what follows.
         is_known = language or (segments and opened.is_sure)
         return segments, opened.tokenizer.language_code if is_known else ""
 
     def score(
         self, job: HearJob, language: str, window: Window, texts: Sequence[str], stop: threading.Event
-    ) -> list[TranscriptSegment]:
-        """Return a segment for each known text. All are in the window."""
+    ) -> Generator[int, None, list[TranscriptSegment]]:
+        """Return a segment for each known text. All are in the window. Yield as `hear` does."""
         sound, tokenizer, _ = opened = self._opened(window.samples, language, job)
         transcript: dict[str, Any] = {}
         if job.transcribes:
             # What is no speech has no words.
-            parts = self._pieces(job, window, opened, stop)
-            transcript = {"text": "".join([made.text for _, _, made in parts])}
+            transcript["text"] = ""
+            for _, _, made, left in self._pieces(job, window, opened, stop):
+                transcript["text"] += made.text
+                if left:
+                    yield left
         encoded = [[(word, tokenizer.encode(f" {word}")) for word in text.split()] for text in texts]
         tokens = [token for words in encoded for _, own in words for token in own]
         known = [[(word, len(own)) for word, own in words] for words in encoded]
@@ -129,7 +135,7 @@ class WhisperNetwork:
 
     def _pieces(
         self, job: HearJob, window: Window, first: _Opened, stop: threading.Event
-    ) -> Iterator[tuple[Window, _Opened, Attempt]]:
+    ) -> Iterator[tuple[Window, _Opened, Attempt, int]]:
         def hear(part: Window) -> tuple[_Opened, Attempt | None]:
             is_first = part is window
             opened = first if is_first else self._opened(part.samples, first.tokenizer.language_code, job)

@@ -36,8 +36,8 @@ def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
     network.detector().likely(noise)
     job = HearJob(id="trial", tenant="", model="", temperature=1.0)
     window = Window(0, noise, len(noise))
-    network.hear(job, facts.languages[0], window, threading.Event())
-    network.score(job, facts.languages[0], window, ("One.",), threading.Event())
+    list(network.hear(job, facts.languages[0], window, threading.Event()))
+    list(network.score(job, facts.languages[0], window, ("One.",), threading.Event()))
     _give_way()
     return network
 

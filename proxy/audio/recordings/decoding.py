@@ -89,9 +89,14 @@ class MonoFrames:
 
     @property
     def stated_s(self) -> float:
-        """The length that the file states, or 0.0: of MP3 and AAC, libav guesses it from the first frames."""
-        is_guess = self._container.format.name in ("mp3", "aac")
-        return 0.0 if is_guess else float((self._container.duration or 0) / av.time_base)
+        """The length of its sound that the file states, or 0.0. Of MP3 and AAC, libav guesses it from the
+        first frames, and the length of a container may be that of its video."""
+        container, stream = self._container, self._stream
+        if container.format.name in ("mp3", "aac"):
+            return 0.0
+        if stream.duration is not None:
+            return float(stream.duration * stream.time_base)
+        return float((container.duration or 0) / av.time_base) if len(container.streams) == 1 else 0.0
 
     def __iter__(self) -> Iterator[tuple[Any, int]]:
         """Yield the frames, each with the number of its samples, as far as they can be read. `mono` gives the

@@ -30,7 +30,7 @@ _ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
 _DEFAULT_ENTRIES = 20
 _MOST_ENTRIES = 100
 _WAITS = Query("waits", "`true` gives only those that wait until an operator accepts them.", ("true",))
-_NEVER = Condition("CAST(1 AS BIGINT) = 0", {})
+_NONE = Condition("1 = 0", {})
 _PAGE = (
     Query("limit", f"How many, 1 to {_MOST_ENTRIES}. Without it, {_DEFAULT_ENTRIES}."),
     Query("after", "The `last_id` of the page before."),
@@ -46,7 +46,7 @@ class Consents(Resource):
         config = admin_tools.config
         # If an engine works at a runner, the runner receives the voice.
         self._providers = frozenset({*config.engines, *config.plugins_of("runner")})
-        self._wait_condition = IS_WAITING if config.consent.words == "refuse" else _NEVER
+        self._wait_condition = IS_WAITING if config.consent.words == "refuse" else _NONE
 
     @endpoint(
         "POST",
@@ -201,6 +201,8 @@ class Consents(Resource):
         found = await self._find_consent(request)
         if found.record.words == "differs":
             raise Conflict("Its recording says something else than the phrase: have it read again.")
+        if found.record.accepted is None and found.record.words != "match":
+            raise Conflict("Its recording is still to be heard.", code="consent_not_heard_yet")
         return self._reply(request, found)
 
     @staticmethod

@@ -52,11 +52,12 @@ class Grants:
         self._compare = compare
         self._is_waiting = is_waiting
 
-    async def find_grant(self, account: str, id_: str, param: str) -> Grant:
-        """Return a grant of this account, for a new voice. Raises NotFound, NotAllowed and RequestUnderWay,
-        which name the parameter."""
+    async def find_grant(self, account: str, id_: str, param: str, *, is_new: bool = True) -> Grant:
+        """Return a grant of this account, for something new, or else for what was begun with it. Raises
+        NotFound, NotAllowed and RequestUnderWay, which name the parameter."""
         record = await find_record(self._store, account, id_, param)
-        await self._check_words(record, param)
+        if is_new:
+            await self._check_words(record, param)
         return _grant(record)
 
     async def find_grant_of(self, account: str, consent: str | None, param: str) -> Grant | None:

@@ -88,9 +88,12 @@ _CONSENT_WAS_ADDED = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
 _LOCK = "UPDATE consents SET id = id WHERE id = :id"
 _IS_THERE = "EXISTS (SELECT 1 FROM consents WHERE id = :grant AND account = :granted_by)"
 _NEEDED_BY = "SELECT id FROM voices WHERE consent = :subject ORDER BY created LIMIT 1"
-_WAITS = "accepted IS NULL AND words NOT IN ('match', 'differs')"
+_WAITS = """
+accepted IS NULL AND words NOT IN ('match', 'differs')
+    AND NOT EXISTS (SELECT 1 FROM hearings WHERE hearings.id = consents.id)
+"""
 IS_WAITING = Condition(_WAITS, {})
-"""The condition of the consents that only an operator can judge."""
+"""The condition of the consents that only an operator can judge: nothing is left to be heard of them."""
 _ACCEPT = f"UPDATE consents SET accepted = :at WHERE id = :subject AND {_WAITS}"
 _WAS_ACCEPTED = "EXISTS (SELECT 1 FROM consents WHERE id = :subject AND accepted = :at)"
 _RESEAL = """

@@ -93,18 +93,21 @@ class ConversionUpload(NamedTuple):
         )
 
 
-async def find_grant(grants: Grants, account: str, form: ConversionForm, terms: Terms) -> Grant | None:
+async def find_grant(
+    grants: Grants, account: str, form: ConversionForm, terms: Terms, *, is_new: bool = True
+) -> Grant | None:
     """Return the consent of the recording's speaker. None: the form has none, or only states that the speaker
-    agrees.
+    agrees. What was begun with a consent does not wait until it is heard.
 
     Raises NotFound, and NotAllowed if the consent excludes conversions, or only states what must be heard.
     """
     consent = form.consent.strip()
-    grants.check_stated(consent, terms, CONSENT)
+    if is_new:
+        grants.check_stated(consent, terms, CONSENT)
     if consent in (STATED_CONSENT, ""):
         return None
     try:
-        grant = await grants.find_grant(account, consent, CONSENT)
+        grant = await grants.find_grant(account, consent, CONSENT, is_new=is_new)
     except NotFound as failure:
         message = f"{failure.message} It must be the id of a consent, or true if who speaks agrees."
         raise NotFound(message, param=CONSENT, code=failure.code) from None

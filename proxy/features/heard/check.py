@@ -7,7 +7,6 @@ a part that cannot be heard in time is sent as it is.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from math import exp
@@ -30,7 +29,7 @@ from proxy.catalogue.recognition import (
 from proxy.features.heard.checked_parts import MadePartCheck
 from proxy.features.heard.lengths import SentenceSize, SoundFacts, VoiceLengths
 from proxy.features.heard.made_part import MadePart
-from proxy.features.heard.queue import HearingQueue, TooLate
+from proxy.features.heard.queue import HearingQueue, RecogniserSlots, TooLate
 from proxy.features.heard.rates import MisheardRates
 from proxy.features.heard.section import CheckSection
 from proxy.features.heard.wanted import WantedText, wanted_text
@@ -87,8 +86,10 @@ class TranscriptCheck(MadePartCheck):
         self._front_ends = front_ends
         self._watch = watch
         self._rates = rates
-        # By who waits. What is late for a listener says nothing of how long other parts must wait.
-        self._queues: defaultdict[tuple[bool, bool], HearingQueue] = defaultdict(HearingQueue)
+        # What is late for a listener says nothing of how long an answer in one piece may wait. But both have
+        # the share of the recogniser's windows together.
+        live, idle = RecogniserSlots(), RecogniserSlots()
+        self._streamed, self._whole, self._idle = HearingQueue(live), HearingQueue(live), HearingQueue(idle)
         self._lengths = VoiceLengths()
         self.use_section(CheckSection())
 
@@ -122,7 +123,8 @@ class TranscriptCheck(MadePartCheck):
         until = asyncio.get_running_loop().time() + made.within_s
         try:
             slots = 1 if made.is_idle else max(1, int(self._share * recogniser.slots))
-            queue = self._queues[made.is_idle, made.goes_whole]
+            live = self._whole if made.goes_whole else self._streamed
+            queue = self._idle if made.is_idle else live
             async with queue.turn(recogniser.name, slots, made.length_s, until):
                 return await self._verdict(made, recogniser, until)
         except TooLate:

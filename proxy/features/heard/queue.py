@@ -24,40 +24,48 @@ class TooLate(Exception):
     """A part would be heard too late."""
 
 
+class RecogniserSlots:
+    """The slots of recognisers, and the seconds of sound of all parts that have or await one."""
+
+    def __init__(self) -> None:
+        self.under_way_s = 0.0
+        self.turns: dict[tuple[str, int], asyncio.Semaphore] = {}
+        """By the recogniser and the number of its slots."""
+
+
 class HearingQueue:
-    """The parts that recognisers are to hear for one worker.
+    """The parts that recognisers are to hear for one worker. Several queues may share slots.
 
     Once a recogniser has stopped, one part every few seconds is sent, to find out whether it hears again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slots: RecogniserSlots) -> None:
         self._rate = _FIRST_RATE
-        self._under_way_s = 0.0
+        self._slots = slots
         self._last_at = -inf
         self._stalled_until: float | None = None
-        self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
 
     def __repr__(self) -> str:
-        return f"<HearingQueue of {self._under_way_s:.1f} s at {self._rate:.2f}>"
+        return f"<HearingQueue of {self._slots.under_way_s:.1f} s at {self._rate:.2f}>"
 
     @asynccontextmanager
     async def turn(self, recogniser: str, slots: int, length_s: float, until: float) -> AsyncIterator[None]:
         """Wait for one of the slots, and hold it. Raises TooLate, at the latest when the time is over."""
-        now = asyncio.get_running_loop().time
+        shared, now = self._slots, asyncio.get_running_loop().time
         length_s, began = max(length_s, _LEAST_S), now()
         if began - self._last_at > _PROBE_EVERY_S:
             self._rate = min(self._rate, _FIRST_RATE)  # it may be quicker by now
-        expected_s = (self._under_way_s + length_s) * self._rate
+        expected_s = (shared.under_way_s + length_s) * self._rate
         if began + expected_s > until or not self._may_send(began):
             raise TooLate
         self._last_at = began
-        self._under_way_s += length_s
-        queued_s = self._under_way_s
+        shared.under_way_s += length_s
+        queued_s = shared.under_way_s
         try:
             try:
                 async with (
                     asyncio.timeout_at(until),
-                    self._slots.setdefault((recogniser, slots), asyncio.Semaphore(slots)),
+                    shared.turns.setdefault((recogniser, slots), asyncio.Semaphore(slots)),
                 ):
                     yield
             except TimeoutError:
@@ -66,7 +74,7 @@ class HearingQueue:
             self._stalled_until = None
             self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * (now() - began) / queued_s
         finally:
-            self._under_way_s = max(0.0, self._under_way_s - length_s)
+            shared.under_way_s = max(0.0, shared.under_way_s - length_s)
 
     def _may_send(self, now: float) -> bool:
         if self._stalled_until is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import get_args
+from typing import Any, get_args
+
+import msgspec
 
 from proxy.config import natural
 from proxy.config.finding import Finding, ProbeResults, note
@@ -30,6 +32,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         recognition = None if context.engines is None else ModelRecognition(context.engines, parts.metrics)
 
         def additions_for(revision: RevisionContext) -> Additions:
+            long_decoder.sells = _sells(revision.config)
             speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
             if speaking is None or answering is None or hearing is None:
                 return Additions()
@@ -43,6 +46,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         if recognition is not None:
             shared = shared.with_shared(recognition).with_shared(WordTimes(recognition, decoder))
         yield FeatureInstance(shared, additions_for)
+
+
+class _Sold(msgspec.Struct):
+    """What [payments] sells beside plans. Its feature is a later one."""
+
+    packs: dict[str, Any] = {}
+
+
+def _sells(config: Config) -> bool:
+    sold = msgspec.convert(config.features.get("payments", {}), _Sold, from_attributes=True)
+    return bool(sold.packs) or any(plan.price for plan in config.plans.values())
 
 
 def _check_recognisers(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:

@@ -1,5 +1,5 @@
-"""Reads long recordings in processes: one for each reading. Two at a time are for accounts that pay, and two
-for the others."""
+"""Reads long recordings in processes: one for each reading. Where something is sold, those who pay nothing
+have few places of their own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from proxy.access.limits import Limits
+from proxy.access.windows import Limit
 from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import (
@@ -20,7 +21,7 @@ from proxy.audio.recordings.recording import (
     Undecoded,
     UnusableRecording,
 )
-from proxy.errors import InvalidRequest, LimitsUnavailable, NoPlace, RateLimited
+from proxy.errors import InvalidRequest, LimitsUnavailable
 from proxy.features.transcriptions.form import FILE
 from proxy.features.transcriptions.long_recordings import (
     LEVEL_MS,
@@ -32,7 +33,7 @@ from proxy.features.transcriptions.long_recordings import (
     SurveyRequest,
 )
 from proxy.helpers.helper import Helper, HelperSpec
-from proxy.helpers.limiter import FairLimiter, FairPlace
+from proxy.helpers.limiter import FairLimiter
 from proxy.ledger import Payer
 
 WITHIN_S = 90.0
@@ -43,7 +44,7 @@ MOST_AT_ONCE = 2
 MOST_WAITING = 4
 """Each reading has an upload of 10 MiB in memory."""
 MOST_UNPAID = 3
-"""The places of all accounts that pay nothing, apart from the others: anybody can have many such accounts."""
+"""The places of all accounts that pay nothing where others pay: anybody can have many such accounts."""
 CPU_S_A_REQUEST = 5
 """A recording that is refused counts as one request for each so many seconds of processor."""
 _MOST_STEPS = 64
@@ -72,24 +73,18 @@ class LengthLimit(NamedTuple):
 LONGEST = LengthLimit(LONGEST_S, f"{LONGEST_S // 3600} hours")
 
 
-class _UnpaidLimiter(FairLimiter):
-    """The places of accounts that pay nothing, `MOST_UNPAID` of all and up to two of one."""
-
-    def reserve_place(self, account: str, weight: int = 1) -> FairPlace:
-        if self.taken_weight + weight > MOST_UNPAID:
-            raise NoPlace(self.name)
-        return super().reserve_place(account, weight)
-
-
 class LongDecoder:
     """Reads recordings of a worker, and counts refused ones under its limits. Close it: `open_long_decoder`
-    does."""
+    does. Each revision sets whether its configuration sells something."""
+
+    sells = False
 
     def __init__(self, limits: Limits, within_s: float = WITHIN_S) -> None:
         self._limits = limits
-        size = {"places": MOST_AT_ONCE + MOST_WAITING, "of_account": 2, "at_once": MOST_AT_ONCE}
-        self._survey_limiter = FairLimiter("long recordings", **size)
-        self._unpaid_limiter = _UnpaidLimiter("long recordings", **size)
+        self._survey_limiter = FairLimiter(
+            "long recordings", places=MOST_AT_ONCE + MOST_WAITING, of_account=2, at_once=MOST_AT_ONCE
+        )
+        self._unpaid_limiter = FairLimiter("long recordings", places=MOST_UNPAID, of_account=1, at_once=1)
         self._stretch_limiter = FairLimiter(
             "stretches of recordings",
             places=_MOST_STEPS,
@@ -109,14 +104,14 @@ class LongDecoder:
     ) -> LongSurvey:
         """Measure the length of a recording, and its quiet places. With `waits`, it waits for a place: only
         callers of a bounded number may do this. Raises InvalidRequest, DecodingFailed and NoPlace."""
-        limiter = self._survey_limiter if payer.terms.is_paid else self._unpaid_limiter
+        limiter = self._unpaid_limiter if self.sells and not payer.terms.is_paid else self._survey_limiter
         async with limiter.hold_turn(payer.account, waits=waits):
             clock = asyncio.get_running_loop().time
             begun_s = clock()
             try:
                 answer = await self._ask_child(SurveyRequest(file, longest.seconds), _read_survey)
-            except InvalidRequest:
-                # Its process has ended without an answer.
+            except (InvalidRequest, asyncio.CancelledError):
+                # Its process has ended without an answer, or its client has hung up.
                 await self._count_refused(payer, min(clock() - begun_s, MOST_CPU_S))
                 raise
         if isinstance(answer.survey, LongSurvey) and not answer.survey.is_cut:
@@ -128,10 +123,14 @@ class LongDecoder:
 
     async def _count_refused(self, payer: Payer, cpu_s: float) -> None:
         """Count the further requests that a refused recording is worth, beside the one that was counted."""
-        further = math.ceil(cpu_s / CPU_S_A_REQUEST) - 1
-        if further > 0:
-            with suppress(RateLimited, LimitsUnavailable):
-                await self._limits.admit(payer.account, payer.key, payer.terms, further)
+        terms = payer.terms
+        limits = (("key", payer.key, terms.key.rpm), ("account", payer.account, terms.rpm))
+        with suppress(LimitsUnavailable):
+            # One by one, so that a window that has not enough room for all is full then.
+            for _ in range(math.ceil(cpu_s / CPU_S_A_REQUEST) - 1):
+                for kind, name, most in limits:
+                    if most is not None:
+                        await self._limits.count_request(Limit(kind, name, most))
 
     async def stretch(self, account: str, request: StretchRequest, rate_hz: int) -> bytes:
         """Return the sound of a stretch: 16-bit mono at this rate. Raises as `survey` does."""

@@ -102,9 +102,14 @@ async def test_who_refuses_other_words_waits_for_them(tmp_path: Path) -> None:
         assert (early.status_code, envelope(early)["code"]) == (409, "consent_not_heard_yet")
         assert early.headers["x-should-retry"] == "true"
         assert int(early.headers["retry-after"]) > 0
+        assert (await server.administer("GET", "consents?waits=true")).json()["data"] == []
+        too_early = await server.administer("POST", f"consents/{id_}/accept")
+        assert (too_early.status_code, envelope(too_early)["code"]) == (409, "consent_not_heard_yet")
         halt.set()
         assert await heard_words(server, id_) == "unsure", "the model is not known to hear well"
         assert await new_voice(server, id_) == (403, "consent_waits")
+        listed = (await server.administer("GET", "consents?waits=true")).json()["data"]
+        assert [(each["id"], each["accepted_at"]) for each in listed] == [(id_, None)]
         assert await new_voice(server, (await agree(server))["id"], "Eve") == (403, "consent_waits")
         await server.worker.store.write(Statement("UPDATE consents SET words = 'differs'"))
         assert await new_voice(server, id_, "Bea") == (403, "consent_words_differ")

@@ -283,3 +283,26 @@ async def test_too_many_parts_at_once_are_refused_and_take_turns() -> None:
         assert [(await checker.verdict_on(hasty)).why, len(ears.asked) - asked] == ["late", 0]
         await asyncio.sleep(11.0)
         assert [(await checker.verdict_on(hasty)).why, len(ears.asked) - asked] == ["late", 1], "once again"
+
+
+@simulated
+async def test_live_parts_of_all_kinds_share_the_slots_and_steps_have_one_of_their_own() -> None:
+    at_once = dict.fromkeys((True, False), 0)
+    most = dict(at_once)
+    ears = Listener(TEXT)
+
+    async def in_a_moment() -> str:
+        is_idle = ears.made[-1].is_idle
+        at_once[is_idle] += 1
+        most[is_idle] = max(most[is_idle], at_once[is_idle])
+        await asyncio.sleep(1.0)
+        at_once[is_idle] -= 1
+        return TEXT
+
+    ears.script = [in_a_moment]
+    async with checking(ears) as checker:
+        parts = [part(TEXT, within_s=60.0, goes_whole=at % 2 == 0) for at in range(12)]
+        parts += [part(TEXT, within_s=60.0, is_idle=True)] * 3
+        found = [each.why for each in await asyncio.gather(*map(checker.verdict_on, parts))]
+    assert set(found) == {""}
+    assert most == {False: 2, True: 1}, "a quarter of eight slots, and one"

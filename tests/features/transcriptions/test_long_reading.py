@@ -5,6 +5,7 @@ import signal
 from contextlib import nullcontext, suppress
 from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import av
@@ -13,13 +14,16 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from policies.limits import Caps
 from policies.plans import Plan, build_terms
 from proxy.access.limits import Limits, MemoryWindows
+from proxy.access.windows import Limit
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded
 from proxy.errors import DecodingFailed, InvalidRequest, NoPlace
 from proxy.features.transcriptions import long_decoder
+from proxy.features.transcriptions.feature import _sells
 from proxy.features.transcriptions.long_decoder import (
     AGAIN_WITHIN_S,
     LongDecoder,
@@ -40,12 +44,20 @@ from proxy.ledger import Payer
 from proxy.speech.speech_request import SOURCE_HZ
 from tests.features.jobs.conversions.rig import flac, recording, said
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded
+from tests.proxy.config.files import load
 from tests.sound import tone
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
 SECONDS = 3.217
 RPM = 20
+PACK = """
+[payments.packs.small]
+credits = 100
+amount = "5.00"
+currency = "USD"
+providers = ["stripe"]
+"""
 
 
 def payer(account: str, *, is_paid: bool = False) -> Payer:
@@ -249,6 +261,35 @@ def test_a_length_that_a_file_states_is_judged_before_its_sound(file: bytes, is_
     assert (made.is_cut, made.levels == b"\xff") == (is_refused, is_refused)
 
 
+def film(container: str, video: str, sound: str, video_s: int, sound_s: int) -> bytes:
+    """A film whose sound is shorter."""
+    out = BytesIO()
+    with av.open(out, "w", format=container) as made:
+        pictures: Any = made.add_stream(video, rate=1, width=32, height=32, pix_fmt="yuv420p")
+        speech: Any = made.add_stream(sound, rate=48_000, layout="mono")
+        for second in range(video_s):
+            picture = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), format="yuv420p")
+            picture.pts = second
+            made.mux(pictures.encode(picture))
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 48_000 * sound_s), np.int16), format="s16", layout="mono"
+        )
+        frame.sample_rate, frame.pts = 48_000, 0
+        made.mux([*pictures.encode(None), *speech.encode(frame), *speech.encode(None)])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kinds", [("mp4", "mpeg4", "aac"), ("webm", "libvpx", "libopus")])
+def test_a_film_is_as_long_as_its_sound(kinds: tuple[str, str, str]) -> None:
+    made = survey(film(*kinds, video_s=9, sound_s=2), 4)
+    assert isinstance(made, LongSurvey)
+    assert not made.is_cut
+    assert made.whole_ms == pytest.approx(2000, abs=100)
+    cut = survey(film(*kinds, video_s=2, sound_s=9), 4)
+    assert isinstance(cut, LongSurvey)
+    assert cut.is_cut
+
+
 def test_a_length_that_is_only_guessed_refuses_nothing() -> None:
     """Silence of few bits comes first, so the whole seems to be three seconds longer."""
     parts = []
@@ -281,35 +322,69 @@ class StandingProcess(SlowProcess):
         return made
 
 
-async def test_who_pays_nothing_holds_three_places_and_no_turn_of_those_who_pay() -> None:
-    decoder = LongDecoder(Limits(MemoryWindows()))
-    decoder._helper = standing = StandingProcess()
-    tasks: list[asyncio.Task[object]] = []
+class Crowd:
+    """Accounts that ask at once, and are all read at the end."""
 
-    async def ask(account: str, *, is_paid: bool = False, waits: bool = False) -> None:
-        asked = decoder.survey(payer(account, is_paid=is_paid), b"x", waits=waits)
-        tasks.append(asyncio.create_task(asked))
+    def __init__(self, *, sells: bool) -> None:
+        self.decoder = LongDecoder(Limits(MemoryWindows()))
+        self.decoder.sells = sells
+        self.decoder._helper = self.standing = StandingProcess()
+        self.tasks: list[asyncio.Task[object]] = []
+
+    async def ask(self, account: str, *, is_paid: bool = False, waits: bool = False) -> None:
+        asked = self.decoder.survey(payer(account, is_paid=is_paid), b"x", waits=waits)
+        self.tasks.append(asyncio.create_task(asked))
         for _ in range(3):
             await asyncio.sleep(0)
 
-    try:
-        for stranger in range(6):
-            await ask(f"stranger {stranger}")
-        assert repr(decoder) == "<LongDecoder, 3 surveys begun>"
-        assert [isinstance(each.exception(), NoPlace) for each in tasks if each.done()] == [True] * 3
-        await ask("a stranger who waits", waits=True)
-        assert standing.order == ["x"] * 2
-        for customer in range(7):
-            await ask(f"customer {customer}", is_paid=True)
-        assert standing.order == ["x"] * 4, "strangers keep no customer waiting"
-        assert repr(decoder) == "<LongDecoder, 9 surveys begun>"
-        assert isinstance(tasks[-1].exception(), NoPlace)
-        standing.goes_on.set()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(each) for each in ends].count(NoPlace) == 4, "who waits gets a place that is left"
-    finally:
-        await decoder.close()
-    assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
+    @property
+    def state(self) -> tuple[int, str]:
+        return len(self.standing.order), repr(self.decoder)
+
+    async def leave(self) -> int:
+        """Let all be read. Return how many had no place."""
+        self.standing.goes_on.set()
+        ends = await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.decoder.close()
+        assert repr(self.decoder) == "<LongDecoder, 0 surveys begun>"
+        return [type(each) for each in ends].count(NoPlace)
+
+
+async def test_who_pays_nothing_holds_three_places_and_no_turn_of_those_who_pay() -> None:
+    crowd = Crowd(sells=True)
+    for stranger in (0, 0, *range(1, 6)):
+        await crowd.ask(f"stranger {stranger}")
+    assert crowd.state == (1, "<LongDecoder, 3 surveys begun>"), "one of each"
+    await crowd.ask("a stranger who waits", waits=True)
+    for customer in range(7):
+        await crowd.ask(f"customer {customer}", is_paid=True)
+    assert crowd.state == (3, "<LongDecoder, 9 surveys begun>"), "strangers keep no customer waiting"
+    assert isinstance(crowd.tasks[-1].exception(), NoPlace)
+    assert await crowd.leave() == 5, "who waits gets a place that is left"
+
+
+async def test_where_nothing_is_sold_all_have_all_places_and_no_account_has_the_last_half() -> None:
+    crowd = Crowd(sells=False)
+    for number in (1, 1, 1, 2, 3, 3, 4, 5):
+        await crowd.ask(f"account {number}")
+    assert crowd.state == (2, "<LongDecoder, 6 surveys begun>")
+    assert await crowd.leave() == 2
+
+
+@each_row(
+    ("text", "sells"),
+    [
+        ("", True),  # the built-in plans have prices
+        ("[plans.free]\nallowance = 10\n", False),
+        ('[plans.creator]\nprice = "$19"\n', True),
+        (f"[plans.free]\nallowance = 10\n{PACK}", True),
+    ],
+)
+def test_a_server_sells_plans_or_packs(tmp_path: Path, text: str, sells: bool) -> None:
+    config = load(tmp_path, text)
+    assert _sells(config) is sells
+    in_worker = replace(config, features=msgspec.to_builtins(config.features))
+    assert _sells(in_worker) is sells
 
 
 class Answering(SlowProcess):
@@ -353,11 +428,53 @@ def test_a_refused_recording_counts_by_its_processor_time(
                 await decoder.survey(asked, b"x")
         finally:
             await decoder.close()
-        window = await limits.admit(asked.account, asked.key, asked.terms)
-        assert window is not None
-        assert RPM - window.remaining - 1 == requests
+        assert await room(limits, asked) == RPM - requests
 
     play()
+
+
+async def room(limits: Limits, asked: Payer) -> int:
+    """How many requests an account may still make in this minute."""
+    window = await limits.admit(asked.account, asked.key, asked.terms)
+    assert window is not None
+    return window.remaining + 1
+
+
+@pytest.mark.parametrize(("before", "left"), [(RPM - 3, 0), (RPM - 7, 1)])
+def test_a_refused_recording_takes_what_is_left_of_a_minute(before: int, left: int) -> None:
+    """The account has a few requests more than those before it, and its key has a limit of few."""
+
+    @simulated
+    async def play() -> None:
+        limits, asked = Limits(MemoryWindows()), payer("acc_1")
+        own = replace(asked, terms=replace(asked.terms, key=Caps(rpm=2)))
+        for _ in range(before):
+            await limits.admit(asked.account, "another key", asked.terms)
+        await limits.admit(own.account, own.key, own.terms)
+        decoder = LongDecoder(limits)
+        decoder._helper = Answering(None, 26.0)
+        with pytest.raises(InvalidRequest):
+            await decoder.survey(own, b"x")
+        await decoder.close()
+        account = Limit("account", asked.account, RPM)
+        assert (await limits.find_full(account) is None) == bool(left)
+        assert await limits.find_full(Limit("key", own.key, 2)) is not None
+
+    play()
+
+
+@simulated
+async def test_a_client_that_hangs_up_pays_for_the_time_that_was_taken() -> None:
+    limits, asked = Limits(MemoryWindows()), payer("acc_1")
+    decoder = LongDecoder(limits)
+    decoder._helper = Answering(None, 26.0)
+    reading = asyncio.create_task(decoder.survey(asked, b"x"))
+    await asyncio.sleep(11.0)
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled()
+    assert await room(limits, asked) == RPM - 2, "three, and one was counted where the request began"
+    await decoder.close()
 
 
 @pytest.mark.parametrize("what", ["surveys", "stretches"])

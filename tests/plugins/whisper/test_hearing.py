@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
@@ -143,7 +143,11 @@ def heard_in(window: Window, *ends_s: float | None) -> list[float]:
         parts = () if end_s is None else (Part(0.0, end_s, (1,)),)
         return "opened", attempt("text", -0.3)._replace(parts=parts)
 
-    return [piece.start / HEARING_HZ - 1.0 for piece, _, _ in pieces(window, hear)]
+    found = list(pieces(window, hear))
+    begins = [round(window.up_to - left * bool(left)) for *_, left in found[:-1]]
+    assert begins == [piece.start for piece, *_ in found[1:]], "each tells how long the next one is"
+    assert None in ends_s or found[-1][-1] == 0
+    return [piece.start / HEARING_HZ - 1.0 for piece, *_ in found]
 
 
 def test_what_whisper_leaves_out_at_the_end_of_a_window_is_heard_as_a_window_of_its_own() -> None:
@@ -168,7 +172,7 @@ def test_a_piece_has_no_speech_of_the_next_one_though_its_end_is_told_there() ->
 
     first, second = (
         [piece.start / HEARING_HZ + at_s for span in piece.spans_s() for at_s in span]
-        for piece, _, _ in pieces(window, hear)
+        for piece, *_ in pieces(window, hear)
     )
     assert first == pytest.approx([1.0, 5.0], abs=0.04)
     assert second == pytest.approx([5.8, 7.8], abs=0.04)
@@ -275,13 +279,14 @@ def test_words_are_what_blanks_part_or_single_letters() -> None:
 
 
 class FakeNetwork:
-    """Hears the number of each window, when it may."""
+    """Hears the number of each window, when it may. The windows of some jobs have several `pieces`."""
 
     def __init__(self) -> None:
         self.languages: tuple[str, ...] = ("en", "es", "no")
         self.may_go = threading.Event()
         self.has_begun = threading.Event()
         self.order: list[str] = []
+        self.pieces: dict[str, int] = {}
         self.languages_asked: list[str] = []
         self.spans_s: list[list[tuple[float, float]]] = []
         self.stopped = 0
@@ -294,21 +299,28 @@ class FakeNetwork:
 
     def hear(
         self, job: HearJob, language: str, window: Window, stop: threading.Event
-    ) -> tuple[list[TranscriptSegment], str]:
-        self.order.append(job.id)
+    ) -> Generator[int, None, tuple[list[TranscriptSegment], str]]:
         self.languages_asked.append(language)
-        self.has_begun.set()
-        while not self.may_go.wait(0.001):
-            if stop.is_set():
-                self.stopped += 1
-                return [], ""
+        yield from self._hear_pieces(job, stop)
         start_s, end_s = bounds_s(window)
         return [TranscriptSegment(start_s=start_s, end_s=end_s, text=f" {len(self.order)}")], "es"
 
+    def _hear_pieces(self, job: HearJob, stop: threading.Event) -> Iterator[int]:
+        for left in reversed(range(self.pieces.get(job.id, 1))):
+            assert not stop.is_set(), "the end of the piece before stops no other"
+            self.order.append(job.id)
+            self.has_begun.set()
+            while not self.may_go.wait(0.001):
+                if stop.is_set():
+                    self.stopped += 1
+                    return
+            if left:
+                yield CHUNK
+
     def score(
         self, job: HearJob, language: str, window: Window, texts: Sequence[str], stop: threading.Event
-    ) -> list[TranscriptSegment]:
-        self.order.append(job.id)
+    ) -> Generator[int, None, list[TranscriptSegment]]:
+        yield from self._hear_pieces(job, stop)
         self.spans_s.append(window.spans_s())
         start_s, end_s = bounds_s(window)
         return [TranscriptSegment(start_s=start_s, end_s=end_s, text=text) for text in texts]
@@ -319,13 +331,13 @@ def bounds_s(window: Window) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def ears() -> AsyncIterator[tuple[WhisperEngine, FakeNetwork]]:
+async def ears(language: str = "") -> AsyncIterator[tuple[WhisperEngine, FakeNetwork]]:
     network = FakeNetwork()
     info = ModelInfo(id="base", languages=(Language("en"),), sample_rate_hz=HEARING_HZ, hears=True)
     with ThreadPoolExecutor(1) as thread:
         try:
             context = Context(structlog.get_logger())
-            yield WhisperEngine(WhisperSettings(), context, info, network, thread), network
+            yield WhisperEngine(WhisperSettings(language=language), context, info, network, thread), network
         finally:
             network.may_go.set()
 
@@ -382,6 +394,28 @@ async def test_accounts_take_turns_and_a_voice_note_waits_for_one_window() -> No
     assert abs(long[:8].count("a") - 4) <= 1
 
 
+async def test_languages_of_a_request_count_before_the_language_of_the_section() -> None:
+    async with ears("es") as (engine, network):
+        network.may_go.set()
+        await hear(engine, "a", pcm_of(1.0))
+        await hear(engine, "b", pcm_of(1.0), languages=("en", "no"))
+        await hear(engine, "c", pcm_of(1.0), language="en", languages=("no",))
+    assert network.languages_asked == ["es", "", "en"]
+
+
+@pytest.mark.parametrize("check", [{}, {"texts": ("One.",), "transcribes": True}], ids=["heard", "checked"])
+async def test_a_window_in_many_pieces_lets_others_pass_between_them(check: dict[str, Any]) -> None:
+    async with ears() as (engine, network):
+        network.pieces["a hostile"] = 6
+        hostile = asyncio.create_task(hear(engine, "a hostile", pcm_of(25.0), **check))
+        await asyncio.to_thread(network.has_begun.wait)
+        note = asyncio.create_task(hear(engine, "b note", pcm_of(1.0)))
+        await soon(lambda: "1 waiting" in repr(engine))
+        network.may_go.set()
+        await asyncio.gather(hostile, note)
+    assert network.order == ["a hostile", "b note", *["a hostile"] * 5]
+
+
 async def test_who_leaves_in_a_window_or_in_the_line_keeps_nobody_waiting() -> None:
     async with ears() as (engine, network):
         first = asyncio.create_task(hear(engine, "a", LONG))
@@ -413,7 +447,8 @@ async def test_checks_have_their_share_of_the_windows_and_pass_nobody() -> None:
 
 
 async def test_known_texts_are_found_where_they_begin() -> None:
-    async with ears() as (engine, _):
+    async with ears() as (engine, network):
+        network.may_go.set()
         found = segments(await hear(engine, "a", LONG, texts=("One.", "Two."), starts_s=(2.0, 50.0)))
         assert [(each.text, each.start_s) for each in found] == [("One.", 2.0), ("Two.", 50.0)]
         assert found[0].end_s == 2.0 + MOST_S
@@ -425,6 +460,7 @@ async def test_known_texts_are_found_where_they_begin() -> None:
 async def test_a_check_knows_the_pauses_of_its_window() -> None:
     """So what its transcript leaves out at the end is heard, too."""
     async with ears() as (engine, network):
+        network.may_go.set()
         await hear(engine, "a", pcm_of(2.0, 1.0, 2.5), texts=("One.",), transcribes=True)
         ((first, second),) = network.spans_s
         assert first == pytest.approx((0.0, 2.0), abs=0.04)

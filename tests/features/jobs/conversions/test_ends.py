@@ -142,6 +142,24 @@ async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_ch
         assert (await verify(store)).is_clean
 
 
+@pytest.mark.parametrize("consent", ["true", "its id"])
+async def test_a_job_that_was_accepted_goes_on_where_words_are_refused_by_now(
+    tmp_path: Path, consent: str
+) -> None:
+    async with rig.conversions_inside(tmp_path) as server:
+        kind_of(server).most_at_once = 0
+        if consent != "true":
+            body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
+            consent = (await server.ask("POST", "/v1/audio/voice_consents", body=body)).json()["id"]
+        made = await rig.new_conversion(server, rig.recording(WORDS[:1]), consent=consent)
+        grants = kind_of(server)._kinds["conversion"]._grants  # type: ignore[attr-defined]
+        grants.refuses_words = True
+        kind_of(server).most_at_once = 4
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
+        refused = await rig.ask_conversion(server, rig.recording(WORDS[:1]), consent=consent)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "consent_waits")
+
+
 async def test_a_plan_that_needs_a_consent_by_now_ends_a_job_that_names_none(tmp_path: Path) -> None:
     plans = '[plans.waives]\nallowance = 1000\nconsent = "waived"\n[plans.needs]\nallowance = 1000\n'
     async with rig.conversions_inside(tmp_path, plan="waives", more=plans) as server:

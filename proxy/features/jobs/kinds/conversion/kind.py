@@ -95,8 +95,8 @@ FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *SPEECH_FIELDS, I
 class ConversionKind(SpokenKind):
     """Conversions of long recordings.
 
-    The consent of the recorded speaker is checked when the job is made and when a step begins.
-    `PlannedStep.consent` makes the settlement check it again.
+    The consent of the recorded speaker is checked when the job is made; when a step begins, it must still be
+    there. `PlannedStep.consent` makes the settlement check it again.
     """
 
     name = "conversion"
@@ -178,7 +178,7 @@ class ConversionKind(SpokenKind):
         fields = self.files.vault.open_record(job.account, job.id, job.record, ConversionFields)
         # The plan of the account may have changed, and require a consent now.
         check_consent(fields.form, needs_consent=terms.consent == "required")
-        grant = await find_grant(self._grants, job.account, fields.form, terms)
+        grant = await find_grant(self._grants, job.account, fields.form, terms, is_new=False)
         upload, seconds = conversion_upload(fields.form), (step.last - step.first) / 1000
         speech_request = upload.request(source_sound(b"", seconds, fields.source, grant))
         # This comes before the decoding, which is useless without credits or an engine.
