@@ -101,8 +101,8 @@ class ClientSocket(StoppableBlock):
         return data if isinstance(data, str | bytes) else await _wait_for_the_end()
 
     def count_utterance(self) -> None:
-        """Count an utterance that begins in the pace of the account's messages."""
-        self._pace.add_work(self.caller.account, UTTERANCE_FRAMES)
+        """Count an utterance that begins in the pace of its account and of this socket."""
+        self._pace.add_work(self._protocol, UTTERANCE_FRAMES)
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has it. This never returns if the socket is closed: the

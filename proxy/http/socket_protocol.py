@@ -78,7 +78,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.on_gone: Callable[[], None] = nothing_to_do
         self.on_leave: Callable[[], None] = nothing_to_do
         self.lost_tcp_info, self.lost_written_bytes = b"", 0
-        self.account = account
+        self.account, self.pace_key = account, object()
         self._pace = pace
         self._unread_bytes = bytearray()
         self._is_waiting = False  # for `_next_frame_s`, or for a turn of the pace

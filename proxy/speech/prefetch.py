@@ -98,6 +98,7 @@ class SoundQueue:
         await self._file.append(data)
         self._newest.clear()
         self._newest_bytes = 0
+        self._count_memory()
         self._filed_chunks.extend(filed_chunks)
 
     async def _refill(self) -> None:

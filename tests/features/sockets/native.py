@@ -52,11 +52,12 @@ class Spoken(NamedTuple):
 
 
 class Talker:
-    """One socket. `code` is what the server closed it with, None while it is open."""
+    """One socket. `code` and `reason` are what the server closed it with, None and "" while it is open."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.code: int | None = None
+        self.reason = ""
 
     @property
     def id(self) -> str:
@@ -91,7 +92,7 @@ class Talker:
         try:
             got = self.socket.recv(within_s)
         except ConnectionClosed as closed:
-            self.code = closed.rcvd.code if closed.rcvd else 1006
+            self.code, self.reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
             return None
         if isinstance(got, bytes):
             return got

@@ -37,27 +37,34 @@ def _go_on(talker: Talker) -> None:
     talker.done()
 
 
+def _was_charged_as_left(own: Server, request: str) -> None:
+    """The client pays for what was sent."""
+    until(lambda: request in usage_rows(own))
+    assert usage_rows(own)[request].outcome == "left"
+    assert usage_rows(own)[request].samples
+
+
 def test_a_revoked_key_ends_the_utterance_and_the_socket(own: Server) -> None:
     made = own.mint_key()
     with at(own, made.secret, voice=SLOW) as talker:
         request = _begin(talker)
         own.cli("keys", "revoke", made.id)
         ended = talker.read_until()
-    assert talker.code == 1008
+    assert (talker.code, talker.reason) == (1008, "invalid_api_key")
     assert not ended.having("audio.done"), "it does not wait for the end of its sentence"
-    until(lambda: request in usage_rows(own))
-    assert usage_rows(own)[request].outcome == "left"
-    assert usage_rows(own)[request].samples
+    _was_charged_as_left(own, request)
 
 
 def test_a_suspended_account_ends_the_utterance_and_the_socket(own: Server) -> None:
     own.cli("accounts", "create", "late")
     made = own.mint_key("late")
     with at(own, made.secret, voice=SLOW) as talker:
-        _begin(talker)
+        request = _begin(talker)
         own.cli("accounts", "suspend", "late", "--reason", "unpaid")
         talker.read_until()
-    assert talker.code == 1008
+    assert (talker.code, talker.reason) == (1008, "account_suspended")
+    _was_charged_as_left(own, request)
+    assert usage_rows(own)[request].credits, "its plan has a price"
 
 
 def test_a_reload_cuts_nothing_and_the_next_utterance_has_the_new_voices(own: Server) -> None:

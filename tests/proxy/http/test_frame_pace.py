@@ -145,6 +145,21 @@ class _Counting(SocketProtocol):
         super().handle_events()
 
 
+class _Brief:
+    """A reader of all frames that a socket may read without a wait."""
+
+    account = "ada"
+
+    def __init__(self) -> None:
+        self.pace_key = object()
+
+    def read_some(self, most_bytes: int) -> int:
+        return FREE_SOCKET_FRAMES_PER_S
+
+    def read_on(self) -> None:
+        raise AssertionError("it never waits")
+
+
 async def _no_app(_scope: Any, _receive: Any, _send: Any) -> None:
     raise AssertionError
 
@@ -213,6 +228,58 @@ async def test_of_an_account_that_floods_a_socket_with_few_frames_is_read_within
     for task in taking:
         task.cancel()
     await asyncio.wait(taking)
+
+
+@simulated
+async def test_of_sockets_that_are_alike_none_starves() -> None:
+    pace, loop, waits = FramePace(), asyncio.get_running_loop(), list[float]()
+
+    async def ping(client: Client, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        since = list[float]()
+        while loop.time() < ends:
+            since.append(loop.time())
+            client.wire.protocol.data_received(PING)
+            waits.append(loop.time() - since[client.read] if client.read < len(since) else 0.0)
+            await asyncio.sleep(0.02)
+
+    ends = loop.time() + 10.0
+    await asyncio.gather(*[ping(Client(pace), number / 45 * 0.02) for number in range(45)])
+    # Of 2,250 frames a second, 2,000 are read: after 10 s each has 1.1 s of its frames left.
+    assert max(waits) <= 2.5
+
+
+@simulated
+async def test_a_new_socket_has_no_frames_of_a_closed_one() -> None:
+    pace = FramePace()
+    Client(pace).wire.protocol.data_received(PING * FREE_FRAMES_PER_S)
+    for _ in range(20):
+        # The last one is freed here, and this one may get its address.
+        assert pace.read_or_wait(_Brief())
+
+
+@simulated
+async def test_utterances_count_for_the_socket_that_begins_them() -> None:
+    pace, message = FramePace(), frame(0x81, b'{"context_id": "c1", "text": "Hello "}')
+    clients = [Client(pace) for _ in range(100)]
+
+    async def handle(socket: ClientSocket) -> None:
+        await socket.accept()
+        while True:
+            await socket.receive()
+            socket.count_utterance()
+
+    running = [asyncio.create_task(socket_of(client, pace).run_handler(handle)) for client in clients]
+    await asyncio.sleep(0)
+    for client in clients:
+        client.wire.protocol.data_received(message * 19)
+    await asyncio.sleep(0.05)
+    assert sum(client.read for client in clients) <= 4 * len(clients)
+    await asyncio.sleep(30.0)
+    assert sum(client.read for client in clients) >= 19 * len(clients), "all are read in their turns"
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
 
 
 @simulated
@@ -343,7 +410,7 @@ async def test_of_a_client_that_takes_no_pongs_nothing_more_is_read() -> None:
     assert client.read > 1000
 
 
-def socket_of(client: Client) -> ClientSocket:
+def socket_of(client: Client, pace: FramePace | None = None) -> ClientSocket:
     """A socket of the client, before its handshake."""
     peer = object.__new__(ServerProtocol)
     peer.is_gone = peer.is_ending = False
@@ -356,7 +423,7 @@ def socket_of(client: Client) -> ClientSocket:
         "state": {"request_id": "req_1", "caller": caller, "exchange": _Exchange()},
         "extensions": {PEER: peer, SOCKET_OFFER: lambda *_: client.protocol},
     }
-    return ClientSocket(scope, FramePace())
+    return ClientSocket(scope, pace or FramePace())
 
 
 class _Exchange:

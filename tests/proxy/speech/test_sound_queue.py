@@ -88,6 +88,14 @@ async def test_the_queues_of_a_worker_have_little_in_memory_together(tmp_path: P
     assert room.memory_bytes == 0
 
 
+async def test_sound_that_is_in_the_file_is_not_counted_in_memory(tmp_path: Path) -> None:
+    room = SpillQuota(tmp_path, 64)
+    queue = SoundQueue(room, ignore)
+    await fill(queue, IN_MEMORY + 1)
+    assert room.memory_bytes == MEMORY_BYTES
+    await queue.close()
+
+
 async def test_beyond_its_memory_sound_lies_in_a_file_that_nobody_can_open(tmp_path: Path) -> None:
     room = SpillQuota(tmp_path, 64)
     queue = SoundQueue(room, ignore)

@@ -95,7 +95,9 @@ class PiecePlanner:
     def waits_for(self, before: SpeechCall, call: SpeechCall) -> bool:
         """Tell whether the engine of a piece makes one sound at a time, and has the piece before. A mark that
         goes on must have all of that piece, too."""
-        if self._filter is not None and self._filter.goes_on:
+        winner = before.totals.parts[0].winner
+        is_spared = winner is not None and before.plan.spares(winner.speaker)
+        if self._filter is not None and self._filter.goes_on and not is_spared:
             return True
         engines = {model.engine for run in before.totals.parts for model in run.models}
         needed = [model.engine for model in call.totals.parts[0].candidates[0].models]

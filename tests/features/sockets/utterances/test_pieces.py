@@ -124,6 +124,29 @@ async def test_an_engine_with_one_slot_gets_a_piece_when_the_one_before_is_made(
     assert (end.pieces, end.failure) == (2, None)
 
 
+@each_row("marking, jobs", [("true", 1), ("false", 2)])
+@simulated
+async def test_a_piece_waits_for_the_one_before_only_if_that_is_marked(
+    tmp_path: Path, marking: str, jobs: int
+) -> None:
+    """A mark goes on at its place. The speech of an engine that is not marked is made ahead as ever."""
+    halt = Halt(at=1)
+    engine = Scripted(Started(RATE_HZ), *sound(2.0), halt, Finished())
+    config = PAIR.replace("[engines.one]", f"[engines.one]\nmarking = {marking}").replace(
+        "[engines.two]", "[engines.two]\nmarking = true"
+    )
+    async with rig(tmp_path, config, engines={"one": engine, "two": Scripted()}) as one:
+        speech = await one.begin(TWO)
+        speech.utterance.end()
+        await speech.ear.has_sound(1.8)
+        await asyncio.sleep(30.0)
+        assert len(engine.jobs) == jobs
+        halt.goes_on.set()
+        end = await speech.whole()
+        await one.check(end)
+    assert (end.pieces, end.failure) == (2, None)
+
+
 @simulated
 async def test_a_later_piece_asks_the_voice_of_the_first_without_a_hedge(tmp_path: Path) -> None:
     """The first engine is late at first, so the second one speaks; then the first one must not be asked."""
