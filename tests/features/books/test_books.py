@@ -123,6 +123,18 @@ async def test_pauses_are_those_of_a_narrator(tmp_path: Path) -> None:
     assert times[-1] == pytest.approx(len(sound.samples) / RATE_HZ, abs=0.01)
 
 
+async def test_a_written_pause_is_added_to_that_of_the_layout(tmp_path: Path) -> None:
+    scenes = ("One. [pause 2s]", "Two. [pause 0.5s]", "Three.", "Four. [pause 1s] 🙂\n\n# Five")
+    text = "\n\n---\n\n".join(scenes)
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(server, text.encode(), "novel.md")
+        job = await made(server, body_of(file, response_format="flac", pauses={"scene": 1}))
+        done = await job_with(server, job["id"], "done", "failed")
+        assert done["status"] == "done", done
+        sound = decoded((await content(server, job["id"])).content, "flac")
+    assert silences(sound.samples) == pytest.approx([3, 1.5, 1, 3], abs=0.03)
+
+
 async def test_chapters_are_chosen_and_a_word_is_said_again(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         file = await uploaded(server)
