@@ -44,7 +44,9 @@ class BookKind(SpeechKind):
         file = await uploads.find_file(self.store, account, request.body.input_file_id, FILE, "user_data")
         name = self.files.vault.open_record(account, file.id, file.seal, FileSeal).name
         content = await uploads.file_content(self.files, file)
-        book = await self._reader.read(account, content, name, request.body.read)
+        asked = request.body.language.lower()
+        language = "" if asked == "auto" else asked
+        book = await self._reader.read(account, content, name, request.body.read, language)
         fields = await asyncio.to_thread(book_fields, request, book, name, background.defaults)
         return await self.with_cover(background, fields)
 

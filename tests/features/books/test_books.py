@@ -79,6 +79,17 @@ async def test_an_epub_becomes_an_audiobook(tmp_path: Path) -> None:
         assert [each.type for each in book.streams] == ["audio", "data", "video"]
 
 
+async def test_ruby_is_read_by_the_language_of_the_request_or_of_the_text(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(
+            server, epub({"a.xhtml": xhtml("<p>これは<ruby>本<rt>ほん</rt></ruby>だ。</p>")})
+        )
+        for language, left_out in (("auto", "本"), ("ja", "本"), ("zh-CN", "ほん"), ("", "本")):
+            body = body_of(file, language=language)
+            preview = json_of(await server.ask("POST", "/v1/jobs/preview", body=body))
+            assert [each["sample"] for each in preview["left_out"]] == [left_out], language
+
+
 async def test_a_book_of_the_most_sections_is_not_felt(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         for sections, status in ((9_999, 200), (10_001, 400)):

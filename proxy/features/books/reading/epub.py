@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import BinaryIO
 
+from policies.language import language_of_script
 from proxy.features.books.reading import xml
 from proxy.features.books.reading.archive import Archive, resolve_link
 from proxy.features.books.reading.book import (
@@ -25,6 +27,8 @@ from proxy.features.books.reading.xml import Element, descendants, ids_of
 MOST_DOCUMENT_BYTES = 32 * 1024 * 1024
 MOST_TAGS = 500_000
 """A long novel with a tag around each word has some 350,000."""
+_MOST_PARTS, _MOST_PART_CHARACTERS = 2_000, 200
+"""The most text from which a book's language is told."""
 _MOST_TITLE = 1_000
 """Entries of the contents that lead to the same place are one title."""
 _NEVER_READ: dict[str, Rule] = {
@@ -39,11 +43,11 @@ _FRONT_MATTER: dict[str, Rule] = {
 }
 
 
-def read_epub(file: BinaryIO, rules: ReadRules) -> Book:
-    """Read an EPUB. Raises UnusableBook."""
+def read_epub(file: BinaryIO, rules: ReadRules, language: str = "") -> Book:
+    """Read an EPUB, which is spoken in this language, or else in that of its text. Raises UnusableBook."""
     archive = Archive(file)
     package = Package(archive)
-    return _EpubReader(archive, package, BookReading(rules, package.about().language)).read()
+    return _EpubReader(archive, package, BookReading(rules, language)).read()
 
 
 def read_cover(file: BinaryIO) -> bytes:
@@ -64,6 +68,9 @@ class _EpubReader:
     def read(self) -> Book:
         documents = self._find_documents()
         roots = self._parse([*documents])
+        # The metadata of many books name no language, or that of a shop.
+        own_language = self._reading.language or _language_of([*roots.values()])
+        self._reading.language = own_language or self._package.about().language
         notes = find_notes(roots)
         items_of = [(path, [*self._items(documents[path], roots[path], notes)]) for path in roots]
         entries = self._package.contents(self._reading.rules.depth)
@@ -183,6 +190,17 @@ class _EpubReader:
         """Add the title to a chapter whose text begins without a heading."""
         if self._reading.rules.titles and chapter.title and not chapter.has_text:
             chapter.add_heading(chapter.title)
+
+
+def _language_of(roots: Sequence[Element | None]) -> str | None:
+    """Return the language of most of the text, by its script. A Chinese book may quote some kana, so the
+    parts of the text decide, and not its letters."""
+    bodies = (body for root in roots if root is not None for body in descendants(root, "body")[:1])
+    letters = Counter[str | None]()
+    for part in islice(chain.from_iterable(body.itertext() for body in bodies), _MOST_PARTS):
+        text = str(part)[:_MOST_PART_CHARACTERS].strip()
+        letters[language_of_script(text)] += len(text)
+    return max(letters, key=letters.__getitem__, default=None)
 
 
 def _linked_entries(entries: list[ContentsEntry]) -> list[ContentsEntry]:
