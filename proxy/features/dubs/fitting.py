@@ -38,7 +38,7 @@ def fit_lines(lines: Lines, rules: FitRules, samples: int | None = None) -> Fit:
     numbers_by_speaker = {
         speaker: [n for n in every if lines.speakers[n] == speaker] for speaker in set(lines.speakers)
     }
-    next_starts = _next_starts(lines.starts, lines.ends)
+    next_starts = [*lines.starts[1:], _last_end(lines.starts, lines.ends, count - 1)]
     if lines.may_overlap:
         for numbers in numbers_by_speaker.values():
             for number, next_number in pairwise(numbers):
@@ -65,11 +65,6 @@ def fit_lines(lines: Lines, rules: FitRules, samples: int | None = None) -> Fit:
         if samples is not None and (room := samples - starts[last]) > 0:
             paces[last] = max(paces[last], min(lines.lengths[last] / room, rules.most_pace))
     return Fit(starts, paces, of_speakers)
-
-
-def _next_starts(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
-    """Return for each line where the next one begins."""
-    return [*starts[1:], _last_end(starts, ends, len(starts) - 1)]
 
 
 def _last_end(starts: Sequence[int], ends: Sequence[int], number: int) -> int:
