@@ -40,11 +40,8 @@ class BookReader:
         self._places = FairLimiter("books that are read", places=8, of_account=3, at_once=1)
         self._helper = Helper(_SPEC)
 
-    async def read(
-        self, account: str, file: StoredFile, name: str, rules: ReadRules, language: str = ""
-    ) -> Book:
-        """Read a book. Without a `language`, it is spoken in that of its text. Raises InvalidRequest,
-        DecodingFailed, VaultFailed, NoPlace."""
+    async def read(self, account: str, file: StoredFile, name: str, rules: ReadRules, language: str) -> Book:
+        """Read a book. Raises InvalidRequest, DecodingFailed, VaultFailed, NoPlace."""
         order = BookOrder(_format_of(name, await _first_bytes(file)), rules, language)
         answer = await self._ask_child(account, file, order)
         assert isinstance(answer, Read), "it was asked with rules"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
 from typing import BinaryIO
 
 from policies.language import language_of_script
@@ -27,8 +26,7 @@ from proxy.features.books.reading.xml import Element, descendants, ids_of
 MOST_DOCUMENT_BYTES = 32 * 1024 * 1024
 MOST_TAGS = 500_000
 """A long novel with a tag around each word has some 350,000."""
-_MOST_PARTS, _MOST_PART_CHARACTERS = 2_000, 200
-"""The most text from which a book's language is told."""
+_SAMPLE_CHARACTERS = 50_000
 _MOST_TITLE = 1_000
 """Entries of the contents that lead to the same place are one title."""
 _NEVER_READ: dict[str, Rule] = {
@@ -68,9 +66,7 @@ class _EpubReader:
     def read(self) -> Book:
         documents = self._find_documents()
         roots = self._parse([*documents])
-        # The metadata of many books name no language, or that of a shop.
-        own_language = self._reading.language or _language_of([*roots.values()])
-        self._reading.language = own_language or self._package.about().language
+        self._reading.language = self._reading.language or self._language_of(*roots.values())
         notes = find_notes(roots)
         items_of = [(path, [*self._items(documents[path], roots[path], notes)]) for path in roots]
         entries = self._package.contents(self._reading.rules.depth)
@@ -109,6 +105,13 @@ class _EpubReader:
                 raise UnusableBook(f"its documents have more than {most} together")
             roots[path] = xml.parse(data, path)
         return roots
+
+    def _language_of(self, *roots: Element | None) -> str:
+        """Return the language of most letters. The metadata of many books name none, or a wrong one."""
+        bodies = (each for root in roots if root is not None for each in descendants(root, "body")[:1])
+        text = "".join("".join(each.itertext())[:_SAMPLE_CHARACTERS] for each in bodies)
+        letters = Counter(map(language_of_script, filter(str.isalpha, text[:_SAMPLE_CHARACTERS])))
+        return max(letters, key=letters.__getitem__, default=None) or self._package.about().language
 
     def _items(self, document: Document, root: Element | None, notes: set[Place]) -> Iterator[Item]:
         """Yield the parts of a document, and store its notes."""
@@ -190,17 +193,6 @@ class _EpubReader:
         """Add the title to a chapter whose text begins without a heading."""
         if self._reading.rules.titles and chapter.title and not chapter.has_text:
             chapter.add_heading(chapter.title)
-
-
-def _language_of(roots: Sequence[Element | None]) -> str | None:
-    """Return the language of most of the text, by its script. A Chinese book may quote some kana, so the
-    parts of the text decide, and not its letters."""
-    bodies = (body for root in roots if root is not None for body in descendants(root, "body")[:1])
-    letters = Counter[str | None]()
-    for part in islice(chain.from_iterable(body.itertext() for body in bodies), _MOST_PARTS):
-        text = str(part)[:_MOST_PART_CHARACTERS].strip()
-        letters[language_of_script(text)] += len(text)
-    return max(letters, key=letters.__getitem__, default=None)
 
 
 def _linked_entries(entries: list[ContentsEntry]) -> list[ContentsEntry]:
