@@ -40,9 +40,10 @@ class BookReader:
         self._places = FairLimiter("books that are read", places=8, of_account=3, at_once=1)
         self._helper = Helper(_SPEC)
 
-    async def read(self, account: str, file: StoredFile, name: str, rules: ReadRules) -> Book:
+    async def read(self, account: str, file: StoredFile, name: str, rules: ReadRules, language: str) -> Book:
         """Read a book. Raises InvalidRequest, DecodingFailed, VaultFailed, NoPlace."""
-        answer = await self._ask_child(account, file, name, rules)
+        order = BookOrder(_format_of(name, await _first_bytes(file)), rules, language)
+        answer = await self._ask_child(account, file, order)
         assert isinstance(answer, Read), "it was asked with rules"
         return answer.book
 
@@ -50,15 +51,13 @@ class BookReader:
         """Return the picture of a book's cover, or nothing. Raises as `read` does."""
         if _format_of(name, await _first_bytes(file)) != "epub":
             return b""
-        answer = await self._ask_child(account, file, name, None, waits=waits)
+        answer = await self._ask_child(account, file, BookOrder("epub", None), waits=waits)
         assert isinstance(answer, FoundCover), "it was asked without rules"
         return answer.picture
 
     async def _ask_child(
-        self, account: str, file: StoredFile, name: str, rules: ReadRules | None, *, waits: bool = False
+        self, account: str, file: StoredFile, order: BookOrder, *, waits: bool = False
     ) -> Read | FoundCover:
-        """Have a book read, or without `rules` only its cover."""
-        order = BookOrder(_format_of(name, await _first_bytes(file)), rules)
         if order.format == "epub" and find_spec("lxml") is None:
             raise _unusable(
                 "this server reads no EPUBs, as it lacks the package lxml: pip install voxgate[books]"

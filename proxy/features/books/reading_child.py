@@ -46,7 +46,7 @@ def _reader_of(order: BookOrder) -> _Reader:
 
         if rules is None:
             return lambda file: FoundCover(read_cover(BytesIO(file)))
-        return lambda file: Read(read_epub(BytesIO(file), rules))
+        return lambda file: Read(read_epub(BytesIO(file), rules, order.language))
     from proxy.features.books.reading.plain import read_markdown, read_text
 
     read = read_markdown if order.format == "markdown" else read_text

@@ -13,11 +13,12 @@ BookFormat = Literal["epub", "markdown", "text"]
 
 
 class BookOrder(msgspec.Struct, frozen=True):
-    """An order to read a book by its rules, or, without rules, the cover of an EPUB. The parts of the file
-    follow, and then an empty part."""
+    """An order to read a book by its rules, or, without rules, the cover of an EPUB. If there is a
+    `language`, the book is spoken in it. The parts of the file follow, and then an empty part."""
 
     format: BookFormat
     rules: ReadRules | None
+    language: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

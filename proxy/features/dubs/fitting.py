@@ -21,8 +21,8 @@ from proxy.features.dubs.line_values import (
 )
 
 _LEAST_PAUSE_MS = 80
-"""The least pause of most lines before the next one, and that before a delayed line if it gets no later than
-`LATE_MS`."""
+"""The least pause of most lines before the next one. A delayed line has as much of it as delays neither the
+line itself beyond `LATE_MS` nor the next one at all: pauses that add up would delay a whole dialogue."""
 _IN_TIME_PERCENT = 85
 
 
@@ -32,11 +32,13 @@ def fit_lines(lines: Lines, rules: FitRules, samples: int | None = None) -> Fit:
     from proxy.features.dubs.cheapest_plan import cheapest_paces
 
     count = len(lines.starts)
+    if not count:
+        return Fit([], [], {})
     every = range(count)
     numbers_by_speaker = {
         speaker: [n for n in every if lines.speakers[n] == speaker] for speaker in set(lines.speakers)
     }
-    next_starts = _next_starts(lines.starts, lines.ends)
+    next_starts = [*lines.starts[1:], _last_end(lines.starts, lines.ends, count - 1)]
     if lines.may_overlap:
         for numbers in numbers_by_speaker.values():
             for number, next_number in pairwise(numbers):
@@ -54,19 +56,15 @@ def fit_lines(lines: Lines, rules: FitRules, samples: int | None = None) -> Fit:
         free_at = 0
         for number, by_speaker, by_line in zip(numbers, speaker_paces, line_paces, strict=True):
             paces[number] = round(min(by_speaker * by_line, max(rules.most_pace, 1.0)), 6)
-            begin, paused = lines.starts[number], min(free_at + pause, lines.starts[number] + late)
+            begin, length = lines.starts[number], fitted_length(lines.lengths[number], paces[number])
+            paused = min(free_at + pause, begin + late, next_starts[number] - length)
             starts[number] = max(free_at, paused) if free_at > begin else begin
-            free_at = starts[number] + fitted_length(lines.lengths[number], paces[number])
+            free_at = starts[number] + length
         # No line is delayed by the last one, but the track may cut it.
         last = numbers[-1]
         if samples is not None and (room := samples - starts[last]) > 0:
             paces[last] = max(paces[last], min(lines.lengths[last] / room, rules.most_pace))
     return Fit(starts, paces, of_speakers)
-
-
-def _next_starts(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
-    """Return for each line where the next one begins."""
-    return [*starts[1:], _last_end(starts, ends, len(starts) - 1)] if starts else []
 
 
 def _last_end(starts: Sequence[int], ends: Sequence[int], number: int) -> int:

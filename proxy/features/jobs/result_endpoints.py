@@ -13,7 +13,6 @@ from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES
 from proxy.features.jobs.core.kind import JobKinds
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.endpoints import JobResource
-from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import ONNX
 from proxy.features.jobs.kinds.transcription.kind import MEDIA
 from proxy.features.jobs.texts.subtitles import SUBTITLES
@@ -47,6 +46,7 @@ class JobResults(JobResource):
             errors.Conflict,
             errors.RangeNotSatisfiable,
             errors.NoPlace,
+            errors.DecodingFailed,
         ),
         request_headers=(RANGE,),
     )
@@ -57,8 +57,6 @@ class JobResults(JobResource):
         if file and file not in kind.result_files:
             known = f"one of {', '.join(kind.result_files)}" if kind.result_files else "left out for this job"
             raise errors.InvalidRequest(f"Invalid value for 'file': it must be {known}.", param="file")
-        if file and isinstance(kind, SpeechKind):
-            return await kind.cover_reply(job, request)
         return await kind.content(job, request, self._revision)
 
     @endpoint(

@@ -16,7 +16,7 @@ from tests.features.books.test_hostile_books import REFUSED
 async def _read(reader: BookReader, data: bytes, name: str = "") -> Book:
     files: SealedBlobs = None  # type: ignore[assignment]  # the file has no blobs
     parts = [data[start : start + 65_536] for start in range(0, len(data), 65_536)]
-    return await reader.read("acc_1", StoredFile(files, "acc_1", parts), name, ReadRules())
+    return await reader.read("acc_1", StoredFile(files, "acc_1", parts), name, ReadRules(), "")
 
 
 async def test_a_book_is_read_by_what_it_is() -> None:

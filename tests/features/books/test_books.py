@@ -10,6 +10,9 @@ import av
 import numpy as np
 import pytest
 
+from proxy.features.books import book_reader
+from proxy.features.jobs.core import uploads
+from proxy.file_store.sealed_blobs import SealedBlobs, StoredFile
 from tests.features.books.epubs import PNG, epub, nav, xhtml
 from tests.features.jobs.batches.rig import upload
 from tests.features.jobs.job_rig import RATE_HZ, content, job_with, jobs_inside
@@ -79,6 +82,36 @@ async def test_an_epub_becomes_an_audiobook(tmp_path: Path) -> None:
         assert [each.type for each in book.streams] == ["audio", "data", "video"]
 
 
+async def test_ruby_is_read_by_the_language_of_the_request_or_of_the_text(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(
+            server, epub({"a.xhtml": xhtml("<p>これは<ruby>本<rt>ほん</rt></ruby>だ。</p>")})
+        )
+        for language, left_out in (("auto", "本"), ("ja", "本"), ("zh-CN", "ほん"), ("", "本")):
+            body = body_of(file, language=language)
+            preview = json_of(await server.ask("POST", "/v1/jobs/preview", body=body))
+            assert [each["sample"] for each in preview["left_out"]] == [left_out], language
+
+
+async def test_a_cover_that_cannot_be_read_names_no_field_of_another_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with jobs_inside(tmp_path) as server:
+        job = await made(server, body_of(await uploaded(server)))
+        await job_with(server, job["id"], "done", "failed")
+        path = f"/v1/jobs/{job['id']}/content?file=cover"
+        monkeypatch.setattr(book_reader, "_READ_TIMEOUT_S", 0)
+        late = await server.ask("GET", path)
+        assert (late.status_code, envelope(late)["code"]) == (503, "server_busy")
+        assert "decoded" in envelope(late)["message"]
+        monkeypatch.setattr(book_reader, "find_spec", lambda _name: None)
+        unread = await server.ask("GET", path)
+        assert (unread.status_code, envelope(unread)["param"]) == (409, "file")
+        described = json_of(await server.ask("GET", "/openapi.json"))
+    busy = described["paths"]["/v1/jobs/{id}/content"]["get"]["responses"]["503"]["$ref"]
+    assert "DecodingFailed" in busy
+
+
 async def test_a_book_of_the_most_sections_is_not_felt(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         for sections, status in ((9_999, 200), (10_001, 400)):
@@ -123,6 +156,18 @@ async def test_pauses_are_those_of_a_narrator(tmp_path: Path) -> None:
     assert times[-1] == pytest.approx(len(sound.samples) / RATE_HZ, abs=0.01)
 
 
+async def test_a_written_pause_is_added_to_that_of_the_layout(tmp_path: Path) -> None:
+    scenes = ("One. [pause 2s]", "Two. [pause 0.5s]", "Three.", "Four. [pause 1s] 🙂\n\n# Five")
+    text = "\n\n---\n\n".join(scenes)
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(server, text.encode(), "novel.md")
+        job = await made(server, body_of(file, response_format="flac", pauses={"scene": 1}))
+        done = await job_with(server, job["id"], "done", "failed")
+        assert done["status"] == "done", done
+        sound = decoded((await content(server, job["id"])).content, "flac")
+    assert silences(sound.samples) == pytest.approx([3, 1.5, 1, 3], abs=0.03)
+
+
 async def test_chapters_are_chosen_and_a_word_is_said_again(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         file = await uploaded(server)
@@ -161,14 +206,25 @@ async def test_again_costs_what_is_said_again(tmp_path: Path) -> None:
         assert again["credits"] == sum(each["credits"] for each in steps) == 3 * len("shi-VAWN spoke.")
 
 
-async def test_a_cover_of_the_request_takes_the_place_of_the_books_own(tmp_path: Path) -> None:
+async def test_a_cover_of_the_request_takes_the_place_of_the_books_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, held_content = list[str](), uploads.held_content
+
+    async def noted(files: SealedBlobs, account: str, id_: str) -> StoredFile:
+        read.append(id_)
+        return await held_content(files, account, id_)
+
+    monkeypatch.setattr(uploads, "held_content", noted)
     async with jobs_inside(tmp_path) as server:
         cover = await uploaded(server, JPEG, "cover.jpg")
         job = await made(server, body_of(await uploaded(server), cover_file_id=cover))
+        read.clear()  # of the request's checks
         done = await job_with(server, job["id"], "done", "failed")
         assert done["status"] == "done", done
         with av.open(io.BytesIO((await content(server, job["id"])).content), "r") as book:
             assert [each.codec_context.name for each in book.streams.video] == ["mjpeg"]
+    assert read == [cover] * 3, "once for the file of the book, and for each of two chapters"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {

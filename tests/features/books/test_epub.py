@@ -328,21 +328,29 @@ def test_books_are_read_as_a_narrator_would(subtests: pytest.Subtests) -> None:
 
 
 RUBIES = "<p><ruby>今</ruby>、<ruby>食<rt>た</rt></ruby>べ、<ruby>飲み物<rt>のみもの</rt></ruby>。</p>"
+CHINESE = "<p>今天在の店<ruby>食<rt>た</rt></ruby></p><p>他们在那里吃饭。</p>"
 
 
 @each_row(
-    ("language", "says"),
+    ("text", "metadata", "asked", "says"),
     [
-        ("ja", "今、たべ、のみもの。"),
-        ("ja-JP", "今、たべ、のみもの。"),
-        ("zh", "今、食べ、飲み物。"),
-        ("cmn", "今、食べ、飲み物。"),
-        ("en", "今、食べ、飲み物。"),
+        (RUBIES, "ja-JP", "", "今、たべ、のみもの。"),
+        (RUBIES, "", "", "今、たべ、のみもの。"),
+        (RUBIES, "en", "", "今、たべ、のみもの。"),
+        (RUBIES, "en", "ja", "今、たべ、のみもの。"),
+        (RUBIES, "ja", "zh", "今、食べ、飲み物。"),
+        (RUBIES, "ja", "cmn", "今、食べ、飲み物。"),
+        (CHINESE, "", "", "今天在の店食\n\n他们在那里吃饭。"),
+        (CHINESE, "ja", "ja", "今天在の店た\n\n他们在那里吃饭。"),
+        ("<p>The town of <ruby>奈良<rt>なら</rt></ruby></p>", "", "", "The town of 奈良"),
+        ("<p>The town of <ruby>奈良<rt>Nara</rt></ruby></p>", "", "", "The town of Nara"),
     ],
 )
-def test_a_voice_reads_the_ruby_over_letters_that_it_lacks(language: str, says: str) -> None:
-    book = read_epub(io.BytesIO(epub({"a.xhtml": xhtml(RUBIES)}, language=language)), ReadRules())
-    assert said(book) == [("", [says])]
+def test_a_voice_reads_the_ruby_over_letters_that_it_lacks(
+    text: str, metadata: str, asked: str, says: str
+) -> None:
+    file = io.BytesIO(epub({"a.xhtml": xhtml(text)}, language=metadata))
+    assert said(read_epub(file, ReadRules(), asked)) == [("", [says])]
 
 
 def test_a_sample_has_lines_and_the_words_for_a_picture() -> None:

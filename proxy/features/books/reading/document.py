@@ -256,7 +256,7 @@ class DocumentReader:
         # Only a few elements, as rubies may be nested in rubies very deeply.
         inner = [*islice(element.iter(), _MOST_RUBY_PARTS + 1)]
         ruby = "".join(text_of(each) for each in inner if local_name(each) == "rt")
-        if not ruby or not self._reading.language or len(inner) > _MOST_RUBY_PARTS:
+        if not ruby or len(inner) > _MOST_RUBY_PARTS:
             return ""
         others = (each for each in element if local_name(each) not in {"rt", "rp", "rtc"})
         parts = [element.text, *map(text_of, others), *(each.tail for each in element)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+from policies.language import language_of_script
 from proxy.features.books.reading import xml
 from proxy.features.books.reading.archive import Archive, resolve_link
 from proxy.features.books.reading.book import (
@@ -25,6 +26,7 @@ from proxy.features.books.reading.xml import Element, descendants, ids_of
 MOST_DOCUMENT_BYTES = 32 * 1024 * 1024
 MOST_TAGS = 500_000
 """A long novel with a tag around each word has some 350,000."""
+_SAMPLE_CHARACTERS = 50_000
 _MOST_TITLE = 1_000
 """Entries of the contents that lead to the same place are one title."""
 _NEVER_READ: dict[str, Rule] = {
@@ -39,11 +41,11 @@ _FRONT_MATTER: dict[str, Rule] = {
 }
 
 
-def read_epub(file: BinaryIO, rules: ReadRules) -> Book:
-    """Read an EPUB. Raises UnusableBook."""
+def read_epub(file: BinaryIO, rules: ReadRules, language: str = "") -> Book:
+    """Read an EPUB, which is spoken in this language, or else in that of its text. Raises UnusableBook."""
     archive = Archive(file)
     package = Package(archive)
-    return _EpubReader(archive, package, BookReading(rules, package.about().language)).read()
+    return _EpubReader(archive, package, BookReading(rules, language)).read()
 
 
 def read_cover(file: BinaryIO) -> bytes:
@@ -64,6 +66,7 @@ class _EpubReader:
     def read(self) -> Book:
         documents = self._find_documents()
         roots = self._parse([*documents])
+        self._reading.language = self._reading.language or self._language_of(*roots.values())
         notes = find_notes(roots)
         items_of = [(path, [*self._items(documents[path], roots[path], notes)]) for path in roots]
         entries = self._package.contents(self._reading.rules.depth)
@@ -102,6 +105,13 @@ class _EpubReader:
                 raise UnusableBook(f"its documents have more than {most} together")
             roots[path] = xml.parse(data, path)
         return roots
+
+    def _language_of(self, *roots: Element | None) -> str:
+        """Return the language of most letters. The metadata of many books name none, or a wrong one."""
+        bodies = (each for root in roots if root is not None for each in descendants(root, "body")[:1])
+        text = "".join("".join(each.itertext())[:_SAMPLE_CHARACTERS] for each in bodies)
+        letters = Counter(map(language_of_script, filter(str.isalpha, text[:_SAMPLE_CHARACTERS])))
+        return max(letters, key=letters.__getitem__, default=None) or self._package.about().language
 
     def _items(self, document: Document, root: Element | None, notes: set[Place]) -> Iterator[Item]:
         """Yield the parts of a document, and store its notes."""

@@ -33,11 +33,11 @@ class HearingKind(TextKind):
         self.decoder = decoder
         self._ledger = ledger
 
-    async def check_credits(
+    async def check_payer(
         self, caller: Caller, terms: Terms, models: tuple[Model, ...], seconds: float
     ) -> Payer:
-        """Raise QuotaExceeded if the account certainly cannot pay for so many seconds, before anything is
-        decoded."""
+        """Return the payer of so many seconds. Raises QuotaExceeded if it certainly cannot pay them, before
+        anything is decoded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_affordable(payer.of_job(), highest_charge(models, terms, seconds))
         return payer

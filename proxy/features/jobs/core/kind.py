@@ -16,7 +16,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import Conflict, ErrorDetail, InvalidRequest, ServerBusy
+from proxy.errors import Conflict, ErrorDetail, InvalidRequest, NotFound, ServerBusy
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records, uploads
 from proxy.features.jobs.core.again import AgainBody
@@ -112,13 +112,17 @@ class JobKind:
     async def facts(self, job: Job) -> M4bFacts:
         """Return the metadata for the audiobook of a job. Raises VaultFailed."""
         fields = self.files.vault.open_record(job.account, job.id, job.record, StepFields)
-        cover = await uploads.held_content(self.files, job.account, fields.cover)  # empty without a cover
         return M4bFacts(
             title=fields.title,
             narrators=(fields.voice,) if fields.voice else (),
             language=fields.language or msgspec.json.decode(fields.sent.get("language", b"null")) or "",
-            cover=await cover.read_whole(),
+            cover=await self.find_cover(job, fields, waits=True),
         )
+
+    async def find_cover(self, job: Job, fields: StepFields, *, waits: bool = False) -> bytes:
+        """Return the cover of a job, or nothing. Only a step `waits` for a place to read it. Raises
+        RequestFailed, VaultFailed."""
+        return await (await uploads.held_content(self.files, job.account, fields.cover)).read_whole()
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
         """Make the files of a job whose steps are done. Raises as `MakeFiles` says."""
@@ -235,7 +239,14 @@ class SpokenKind(StepKind, ABC):
         """Plan a step. Raises RequestFailed, VaultFailed."""
 
     async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
-        return await sound_reply(self.files, job, request)
+        if not request.query_params.get("file"):
+            return await sound_reply(self.files, job, request)
+        fields = self.files.vault.open_record(job.account, job.id, job.record, StepFields)
+        if not (cover := await self.find_cover(job, fields)):
+            raise NotFound("The job has no cover.", param="file")
+        type_ = "png" if cover.startswith(b"\x89PNG") else "jpeg"
+        file = StoredFile(self.files, job.account, [cover])
+        return whole_reply(file, f"{job.id}.{type_}", f"image/{type_}", request.headers.get("range"))
 
 
 _MOST_NAME_BYTES = 100

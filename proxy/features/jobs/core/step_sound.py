@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS, OutputForm
+from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.audio.sound import SilentEnds
 from proxy.features.jobs.core.records import JobClip
@@ -35,12 +35,15 @@ def framed_samples(sound: bytes, format_: str) -> int:
     return 0 if frames is None else (frames.feed(sound) + frames.flush()).samples
 
 
-def silent_ends_ms(sound: bytes, form: OutputForm) -> tuple[int, int]:
-    """Return the silence at both ends of PCM. Clips in other formats are joined without pauses."""
-    ends = SilentEnds(cuts_head=True, cuts_tail=True)
+def silent_ends_ms(sound: bytes, call: SpeechCall) -> tuple[int, int]:
+    """Return the silence that engines left at both ends of PCM, without the pause that the text requests at
+    its end. Clips in other formats are joined without pauses."""
+    form, ends = call.request.form, SilentEnds(cuts_head=True, cuts_tail=True)
     kept = ends.cut_ends(sound) if form.format == "pcm" else sound
-    tail = (len(sound) - len(kept)) // SAMPLE_BYTES - ends.cut_samples
-    return ends.cut_samples * 1000 // form.sample_rate_hz, tail * 1000 // form.sample_rate_hz
+    tail_ms = ((len(sound) - len(kept)) // SAMPLE_BYTES - ends.cut_samples) * 1000 // form.sample_rate_hz
+    spoken = [run.part.requested_pause_s for run in call.totals.parts if not run.is_passed_over]
+    requested_ms = round(spoken[-1] * 1000) if spoken else 0
+    return ends.cut_samples * 1000 // form.sample_rate_hz, max(0, tail_ms - requested_ms)
 
 
 class ClipRow(Observer):

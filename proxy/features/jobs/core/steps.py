@@ -334,7 +334,7 @@ class Steps(TaskKind[JobStep]):
         crc32, played = await asyncio.to_thread(
             lambda: (zlib.crc32(sound), framed_samples(sound, form.format))
         )
-        head_ms, tail_ms = await asyncio.to_thread(silent_ends_ms, sound, form)
+        head_ms, tail_ms = await asyncio.to_thread(silent_ends_ms, sound, call)
         digest = await self._put(job, sound)
         report = await self._reporter.report(answer, planned.first_character, sound)
         return JobClip(

@@ -157,7 +157,7 @@ class CutKind(HearingKind):
         await self._check_rights(voice, terms)
         language = form.language or voice.language or ""
         model = self._recognition.find_model(language, terms)
-        payer = await self.check_credits(caller, terms, (model,), LEAST_S)
+        payer = await self.check_payer(caller, terms, (model,), LEAST_S)
         survey = await self.decoder.survey(payer, file)
         _check_sound(survey)
         pieces = await asyncio.to_thread(
@@ -188,7 +188,7 @@ class CutKind(HearingKind):
         else:
             await self._check_rights(voice, terms)
             model = self._recognition.find_model(fields.language, terms)
-            await self.check_credits(caller, terms, (model,), (step.last - step.first) / 1000)
+            await self.check_payer(caller, terms, (model,), (step.last - step.first) / 1000)
             master = await self._stretch_master(job, step, fields)
             call = _charged_call(step, caller, terms, model, fields.language)
             is_last, reference = step.last == fields.whole_ms, await self._reference(voice)

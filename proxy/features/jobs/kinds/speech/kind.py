@@ -15,11 +15,10 @@ from proxy.access.callers import Caller
 from proxy.api.speech_answers import SpeechReport
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.api.speech_headers import WORD_TIMES
-from proxy.errors import NotFound
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import covers, records
 from proxy.features.jobs.core.again import AgainBody, again_fields
-from proxy.features.jobs.core.content import SoundQuery, no_sound, whole_reply
+from proxy.features.jobs.core.content import SoundQuery, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, step_terms
 from proxy.features.jobs.core.joined_sound import added_silences
 from proxy.features.jobs.core.kind import PlannedStep
@@ -30,7 +29,6 @@ from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_j
 from proxy.features.jobs.texts.chapters import find_sayings, nothing_to_say
 from proxy.features.jobs.texts.drafts import DraftKind, JobDraft
 from proxy.features.jobs.texts.subtitles import SUBTITLES, WRITERS, CueWriter, add_times
-from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.ranges import StreamedFile
 from proxy.speech.speaking import Speaking
 from proxy.speech.split_text import EMOTION
@@ -122,19 +120,6 @@ class SpeechKind(DraftKind):
         parts = self._subtitle_parts(job, clips, text, WRITERS[format_]())
         media_type = f"{SUBTITLES[format_]}; charset=utf-8"
         return StreamedFile(parts, f"{query.name}.{format_}", media_type, headers)
-
-    async def cover_reply(self, job: Job, request: Request) -> Response:
-        """Answer with the cover of a job. Raises RequestFailed."""
-        cover = await self.find_cover(job)
-        if not cover:
-            raise NotFound("The job has no cover.", param="file")
-        type_ = "png" if cover.startswith(b"\x89PNG") else "jpeg"
-        file = StoredFile(self.files, job.account, [cover])
-        return whole_reply(file, f"{job.id}.{type_}", f"image/{type_}", request.headers.get("range"))
-
-    async def find_cover(self, job: Job) -> bytes:
-        """Return the cover of a job, or nothing. Raises RequestFailed, VaultFailed."""
-        return (await self.facts(job)).cover
 
     async def _word_times(self, clips: Sequence[JobClip]) -> str:
         """Return "interpolated" if the times of all words of some clip were computed, "heard" if some times

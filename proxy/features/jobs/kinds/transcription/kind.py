@@ -120,7 +120,7 @@ class TranscriptionKind(HearingKind):
         form, caller, terms = request.form, background.caller, step_terms(background.terms)
         assert isinstance(form, TranscriptionJobForm), "it was read as one"
         models = self.hearing.find_models(_hear_request(form), terms)
-        payer = await self.check_credits(caller, terms, models, LEAST_S)
+        payer = await self.check_payer(caller, terms, models, LEAST_S)
         survey = await self.decoder.survey(payer, file)
         pieces = await asyncio.to_thread(
             long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
@@ -143,7 +143,7 @@ class TranscriptionKind(HearingKind):
         fields, seconds = self._fields(job), (step.last - step.first) / 1000
         request = _hear_request(fields.form)
         models = self.hearing.find_models(request, terms)
-        await self.check_credits(caller, terms, models, seconds)
+        await self.check_payer(caller, terms, models, seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = StretchRequest(file, step.first, step.last, fields.takes_first)
         pcm = await self.decoder.stretch(job.account, stretch, HEARING_HZ)
