@@ -11,8 +11,8 @@ MOST_TRIES = 3
 """The most tries of one request on one engine, the first one included."""
 
 LAST_SILENT_S, UNHEARD_SILENT_S = 8.0, 60.0
-"""The least silence of a provider without a follower, and of one without a listener: to give it up gains
-little, and it may bill."""
+"""The silence of a provider without a follower, and of one without a listener: to give it up gains little,
+and it may bill."""
 
 _BASE_S = 0.2
 _LONGEST_RETRY_S = 4.0
@@ -55,12 +55,14 @@ def first_audio_share_s(left_s: float, others: int) -> float:
     return left_s if others <= 0 else left_s * _CANDIDATE_SHARE
 
 
-def silent_s(first_bytes_s: Collection[float]) -> float:
+def silent_s(first_bytes_s: Collection[float], sound_s: float) -> float:
     """Return how long a provider may be silent after it got a request: three times the p95 of its own last
-    first bytes, at least 3 and at most 6. If few are known, 6."""
+    first bytes, at least 3 and at most 6. If few are known, 6. Some send nothing before all of the sound is
+    made, so it is a fifth of that at least."""
     if len(first_bytes_s) < 16:
         return 6.0
-    return min(6.0, max(3.0, 3.0 * sorted(first_bytes_s)[-1 - len(first_bytes_s) // 20]))
+    p95_s = sorted(first_bytes_s)[-1 - len(first_bytes_s) // 20]
+    return min(6.0, max(3.0, 3.0 * p95_s, sound_s / 5))
 
 
 def stand_in_s(stands_in: StandsIn) -> float:

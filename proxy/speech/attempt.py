@@ -10,9 +10,10 @@ import msgspec
 from policies.price import Rate
 from policies.routing import Model
 from proxy.audio.frames_mp3 import Original
+from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.ledger import SpentAttempt
-from proxy.speech.deadline import Deadline
-from speech_engine import EngineError, EngineFailed, EngineTimeout
+from proxy.speech.deadline import AudioTimeout
+from speech_engine import EngineError, EngineFailed, EngineTimeout, SpeechJob
 
 
 class AttemptOutput(Protocol):
@@ -61,11 +62,19 @@ class Attempt(msgspec.Struct, kw_only=True):
     rate: Rate | None = None
     given_sound: RepeatedSound | None = None
     was_dispatched: bool = False
-    deadline: Deadline | None = None
+    deadline: AudioTimeout | None = None
+
+    def watch(self, deadline: AudioTimeout, engine: object, job: SpeechJob, race_s: float) -> None:
+        """Limit the silence of a provider: see `most_silence_s`. It begins when it has all of the sound."""
+        info = self.model.info
+        if isinstance(engine, CloudEngine) and not info.is_local:
+            self.deadline, deadline.first_bytes_s = deadline, engine.first_bytes_s
+            deadline.silent_s = engine.most_silence_s(job, race_s, info.first_audio_s or 0.0)
 
     def note_dispatch(self, is_dispatched: bool) -> float | None:
         self.was_dispatched = is_dispatched
-        return None if self.deadline is None else self.deadline.limit_silence(is_dispatched)
+        has_all = self.given_sound is None or self.given_sound.was_read_to_the_end
+        return self.deadline.limit_silence(is_dispatched) if self.deadline and has_all else None
 
     def spent(self) -> SpentAttempt:
         # There is nothing to bill while an engine that hears all first has not heard the end.

@@ -17,12 +17,11 @@ from policies.routing import Candidate, PostSpeaker, move_late_last
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
-from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.ledger.budgets import Budgets
 from proxy.speech.attempt import Attempt, RepeatedSound, error_details, note_refusal
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.deadline import Deadline
+from proxy.speech.deadline import AudioTimeout
 from proxy.speech.engine_job import job_of, post_job_of
 from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_server_fault
 from proxy.speech.speech_request import SOURCE_HZ
@@ -58,6 +57,7 @@ class FirstAudio:
     def __init__(self, catalogue: Catalogue, engines: Engines, budgets: Budgets, within_s: float) -> None:
         self._catalogue = catalogue
         self._engines = engines
+        self.late = engines.late
         self._budgets = budgets
         self._within_s = within_s
 
@@ -106,7 +106,7 @@ class FirstAudio:
         """Return the candidates, with those of late engines behind their neighbours: see `move_late_last`. If
         some stand in for the voice, an engine that is away counts as late. If the same speaker of another
         engine stands in, a busy engine does, too."""
-        late = self._engines.late.names
+        late = self.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:
             names = {each.model.engine for each in candidates if not each.stands_in}
@@ -134,11 +134,7 @@ class FirstAudio:
         """Note that a candidate used all its time to first audio, if this shows that its engine is late."""
         is_local = candidate.model.info.is_local and candidate.post is None and run.source is None
         if is_local and not call.job and within_s >= _LEAST_SHARE * self.budget_s(call, run):
-            self.note_miss(run, candidate, within_s)
-
-    def note_miss(self, run: PartRun, candidate: Candidate, within_s: float) -> None:
-        """Note that a candidate gave no audio within this time."""
-        self._engines.late.note_miss(candidate, run.part.language, within_s)
+            self.late.note_miss(candidate, run.part.language, within_s)
 
     def hedge_s(self, call: SpeechCall, candidate: Candidate, follower: Candidate) -> float:
         """Return the wait for a candidate's audio before its follower starts too, in seconds; 0 for never."""
@@ -152,12 +148,12 @@ class FirstAudio:
         self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float, silent_s: float = 0.0
     ) -> CandidateStream:
         """Try one candidate up to its first audio, or leave nothing running. A provider may be silent for
-        `silent_s` at least. Raises EngineError."""
+        `silent_s`, or by its last first bytes if that is 0. Raises EngineError."""
         run.candidate = candidate
         text = run.text_for(candidate)
         if text.is_silent:
             raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
-        deadline = Deadline()
+        deadline = AudioTimeout()
         deadline.ends_at = ends_at = time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
@@ -184,7 +180,7 @@ class FirstAudio:
         raise failure
 
     async def _prepare(
-        self, call: SpeechCall, run: PartRun, candidate: Candidate, text: PreparedText, deadline: Deadline
+        self, call: SpeechCall, run: PartRun, candidate: Candidate, text: PreparedText, deadline: AudioTimeout
     ) -> CandidateStream:
         """Return the stream of a candidate that has the money for its engine. Raises EngineError."""
         form = call.part_form(candidate)
@@ -225,11 +221,7 @@ class FirstAudio:
         call.totals.attempts.append(attempt)
         job = stream.job_with_deadline()
         engine = self._engines[model.engine]
-        if isinstance(engine, CloudEngine) and not model.info.is_local:
-            limit = attempt.deadline = stream.deadline
-            limit.first_bytes_s = engine.first_bytes_s
-            least_s = provider_waits.UNHEARD_SILENT_S if call.job else silent_s
-            limit.silent_s = engine.most_silence_s(job, max(least_s, model.info.first_audio_s or 0.0))
+        attempt.watch(stream.deadline, engine, job, silent_s)
         if (post := stream.candidate.post) is not None:
             self._expect_post(job, stream.candidate, post)
             first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
@@ -272,7 +264,9 @@ class FirstAudio:
         )
         call.totals.attempts.append(attempt)
         job = post_job_of(stream.job_with_deadline(), stream.candidate, post)
-        return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
+        engine = self._engines[post.model.engine]
+        attempt.watch(stream.deadline, engine, job, provider_waits.LAST_SILENT_S)
+        return engine.open(Convert(job), attempt.note_dispatch, spoken)
 
 
 def _positions(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositions:
@@ -328,19 +322,21 @@ class CandidateRace:
         return self._first_audio.hedge_s(self._call, candidate, self._left[0])
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
+        began = time.monotonic()
         if self._wait_until_free is not None:
             # The engine may be busy with the previous part. The deadline moves by the waited time.
-            wait_began = time.monotonic()
             for model in candidate.models:
                 await self._wait_until_free(model.engine)
-            self._deadline += time.monotonic() - wait_began
+            self._deadline += time.monotonic() - began
         now = time.monotonic()
         left_s = provider_waits.first_audio_share_s(self._deadline - now, len(self._left))
-        silent_s = 0.0 if self._left else self._began + provider_waits.LAST_SILENT_S - now
+        silent_s = 0.0 if self._left else max(3.0, self._began + provider_waits.LAST_SILENT_S - now)
         try:
             return await self._first_audio.attempt(self._call, self._run, candidate, left_s, silent_s)
         except EngineError as failure:
             self._failure = failure
+            if candidate.model.info.is_local:
+                self._began += time.monotonic() - began  # only the silence of providers is bounded
             if isinstance(failure, RepeaterAway):
                 self._left.clear()
             return None
@@ -384,7 +380,7 @@ class CandidateRace:
         """Note that others gave no sound before a voice that stands in."""
         for loser in self._running.values() if winner.stands_in else ():
             if hedge_s := self._first_audio.hedge_s(self._call, loser, winner):
-                self._first_audio.note_miss(self._run, loser, hedge_s)
+                self._first_audio.late.note_miss(loser, self._run.part.language, hedge_s)
 
     def _start(self, candidate: Candidate) -> None:
         self._running[asyncio.create_task(self._try_candidate(candidate))] = candidate

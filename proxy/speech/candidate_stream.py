@@ -20,7 +20,7 @@ from proxy.audio.frames import Frames, open_frames
 from proxy.audio.frames_mp3 import Mp3Frames, Original
 from proxy.audio.sound import Sound
 from proxy.speech.attempt import RepeatedSound
-from proxy.speech.deadline import Deadline
+from proxy.speech.deadline import AudioTimeout
 from proxy.speech.word_times import GrowingWords, InterpolatedWords, SpokenWord, WordPositions
 from speech_engine import (
     Audio,
@@ -74,7 +74,7 @@ class CandidateStream:
         find_places: Callable[[], WordPositions],
         factor: float,
         form: OutputForm,
-        deadline: Deadline,
+        deadline: AudioTimeout,
         *,
         keeps_original: bool = False,
         lufs: float | None = None,

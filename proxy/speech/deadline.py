@@ -105,30 +105,34 @@ class Deadline(StoppableBlock, MovingTimer):
             await …
 
     The block raises TimeoutError when the moment has passed, too. Close the deadline after the last block.
-
-    A candidate's first audio is due at `ends_at`. A provider that has the request may be silent for
-    `silent_s`; its time to the first sound is added to `first_bytes_s`.
     """
-
-    ends_at = silent_s = math.inf
-    dispatched_at = 0.0
-    first_bytes_s: deque[float]
-
-    def limit_silence(self, is_dispatched: bool) -> float:
-        """Note whether the provider has the request now. Return how long it may be silent."""
-        self.dispatched_at = time.monotonic() if is_dispatched else 0.0
-        silent_until = self.dispatched_at + self.silent_s if is_dispatched else self.ends_at
-        self.expire_at(min(self.ends_at, silent_until))
-        return self.silent_s
-
-    def end_silence(self) -> None:
-        """Note that the provider works, or was given up."""
-        if self.dispatched_at and self.silent_s < math.inf:
-            self.first_bytes_s.append(time.monotonic() - self.dispatched_at)
-            self.silent_s, self._moment = math.inf, self.ends_at
 
     def _fire(self) -> None:
         if self._task is None:
             self._timer = None  # the next block sets a timer of its own
         else:
             super()._fire()
+
+
+class AudioTimeout(Deadline):
+    """A candidate's first audio is due at `ends_at`. A provider that has the request may be silent for
+    `silent_s`; its time to the first sound is added to `first_bytes_s`."""
+
+    ends_at = silent_s = math.inf
+    dispatched_at = 0.0
+    first_bytes_s: deque[float] | None = None
+
+    def limit_silence(self, is_dispatched: bool) -> float:
+        """Note whether the provider has the request now. Return how long it may be silent."""
+        if self.silent_s < math.inf:
+            self.dispatched_at = time.monotonic() if is_dispatched else 0.0
+            silent_until = self.dispatched_at + self.silent_s if is_dispatched else self.ends_at
+            self.expire_at(min(self.ends_at, silent_until))
+        return self.silent_s
+
+    def end_silence(self) -> None:
+        """Note that the provider works, or was given up."""
+        if self.silent_s < math.inf:
+            if self.dispatched_at and self.first_bytes_s is not None:
+                self.first_bytes_s.append(time.monotonic() - self.dispatched_at)
+            self.silent_s, self.dispatched_at, self._moment = math.inf, 0.0, self.ends_at

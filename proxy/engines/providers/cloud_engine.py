@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Sequence
+from math import inf
 
 import structlog
 
@@ -169,13 +170,16 @@ class CloudEngine:
         reason = self.reason or "it has failed for this account again and again"
         raise EngineUnavailable(f"{self.name} is resting: {reason}", retry_after_s=max(1.0, soonest_s))
 
-    def most_silence_s(self, job: SpeechJob, least_s: float) -> float:
-        """Return how long the provider may be silent: at least `least_s`, unless the operator has set a time.
-        The silence begins behind the recordings that are sent."""
+    def most_silence_s(self, job: SpeechJob, race_s: float, model_s: float) -> float:
+        """Return how long the provider may be silent: `race_s`, or by its last first bytes if that is 0, and
+        `model_s` at least, unless the operator has set a time. It begins behind recordings that are sent."""
+        if job.urgency == "idle":
+            race_s = provider_waits.UNHEARD_SILENT_S
         sent_s = 0.0 if job.segments else job.estimated_s
         if isinstance(job.voice, Samples):
             sent_s += sum(each.seconds for each in job.voice.samples)
-        most_s = self.silent_s or max(provider_waits.silent_s(self.first_bytes_s), least_s)
+        race_s = race_s or provider_waits.silent_s(self.first_bytes_s, job.estimated_s)
+        most_s = self.silent_s or max(race_s, model_s)
         return most_s + provider_waits.hearing_s(sent_s) if sent_s else most_s
 
     def check_available(self, work: Work) -> None:
@@ -224,10 +228,11 @@ class CloudEngine:
 
 class AwaitedSound:
     """The sound of another engine, which a provider converts. `is_awaited` is true while the provider waits
-    for more of it, also after that wait was cancelled."""
+    for more of it, also after that wait was cancelled. `on_end` is called when the provider has all of it."""
 
-    def __init__(self, pcm: AsyncIterable[bytes]) -> None:
+    def __init__(self, pcm: AsyncIterable[bytes], on_end: Callable[[], None]) -> None:
         self.is_awaited = False
+        self._on_end = on_end
         self._pieces = aiter(pcm)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -238,6 +243,7 @@ class AwaitedSound:
         piece = await anext(self._pieces, None)
         self.is_awaited = False
         if piece is None:
+            self._on_end()
             raise StopAsyncIteration
         return piece
 
@@ -255,7 +261,8 @@ class CloudStream:
         self._credential, self._tenant = job.credential, job.tenant
         self._on_dispatch = on_dispatch
         # A recording is complete. Other sound is still being made, and can be read only once.
-        self._sound = None if pcm is None or isinstance(pcm, RepeatablePcm) else AwaitedSound(pcm)
+        is_whole = pcm is None or isinstance(pcm, RepeatablePcm)
+        self._sound = None if pcm is None or is_whole else AwaitedSound(pcm, self._end_sound)
         self._pcm = self._sound or pcm
         self._deadline = _now() + job.deadline_s
         self._tries = 0
@@ -321,6 +328,10 @@ class CloudStream:
         self._key, self._turn = key, turn
         # The wait for the slot has used a part of the deadline.
         return key, turn, events_of(key.engine, with_deadline(self._work, turn.left_s), self._pcm)
+
+    def _end_sound(self) -> None:
+        if self._turn is not None:
+            self._turn.dispatched_at, self._turn.silent_s = _now(), self._on_dispatch(True) or inf
 
     def _delay_s(self, error: EngineError) -> float | None:
         # A second clone could leave an unknown voice behind, and sound that is still being made can be read

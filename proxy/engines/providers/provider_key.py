@@ -218,7 +218,9 @@ class ProviderKey:
             if isinstance(result, EngineError):
                 self._report(turn, result)  # a fault after audio counts too
             elif result == "left" and not turn.is_reported and turn.was_silent:
-                self._report(turn, EngineTimeout("It gave no audio in time."))
+                hint = "" if turn.silent_s == inf else "; silent_s sets how long it may"
+                silence_s = _now() - turn.dispatched_at
+                self._report(turn, EngineTimeout(f"It sent nothing for {silence_s:.1f} s{hint}."))
         if turn.probes_since == self.breaker.since and not turn.is_reported:
             self.breaker = breaker.abandon_try(self.breaker, turn.tenant)
         own = self._own_breakers.get(turn.tenant)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from proxy.storage.usage import CheckSums
 from speech_engine import Event, Finished, SpeechJob, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
+from tests.proxy.engines.keys import SILENT
 from tests.proxy.speech.relay.voices import said
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
@@ -163,6 +165,17 @@ async def test_a_part_that_breaks_is_made_again_since_nobody_has_heard_it(stage:
     async with stage(ScriptedCheck(), Rehearsed(broken), two := Rehearsed(play(1.5))) as server:
         answer = await ask(server, SENTENCES[0])
     assert (answer.status_code, answer.json()["duration_seconds"], len(two.jobs)) == (200, 1.5, 1)
+
+
+@simulated
+async def test_a_provider_that_is_silent_when_it_is_asked_again_is_given_up_for_the_first_try(
+    stage: Any,
+) -> None:
+    one, began = Rehearsed(play(1.0), SILENT, is_local=False), time.monotonic()
+    async with stage(ScriptedCheck(WRONG), one) as server:
+        answer = await ask(server, SENTENCES[0], voice="ana")
+    assert (answer.json()["duration_seconds"], answer.json()["check"]["again"]) == (1.0, 1)
+    assert (len(one.jobs), round(time.monotonic() - began, 1)) == (2, 6.0)
 
 
 @each_row(("sentences", "again"), [(10, 3), (3, 2)])

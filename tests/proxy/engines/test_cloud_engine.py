@@ -23,6 +23,7 @@ from speech_engine import (
     EngineUnauthorized,
     EngineUnavailable,
     Event,
+    Speak,
     SpeechJob,
     Started,
     UnsupportedRequest,
@@ -250,6 +251,17 @@ async def test_an_engine_that_was_silent_until_its_deadline_has_failed(
     engine = cloud_engine(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 1
+
+
+@simulated
+async def test_an_engine_that_rests_after_silences_says_which_setting_bounds_them() -> None:
+    engine = cloud_engine(Turns(SILENT))
+    for number in range(MOST_FAULTS):
+        stream = engine.open(Speak(job(tenant=f"acc_{number}")), lambda _: 4.0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(read(stream), 4.0)
+    assert engine.state == "resting"
+    assert engine.reason == "It sent nothing for 4.0 s; silent_s sets how long it may."
 
 
 class Mute(Scripted):

@@ -14,7 +14,7 @@ from policies.routing import Candidate, Model
 from proxy.audio.compressed import audio_frame
 from proxy.audio.formats import USUAL_FORMS, SoundFailed
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.deadline import Deadline
+from proxy.speech.deadline import AudioTimeout
 from proxy.speech.word_times import WordPositions
 from speech_engine import (
     Audio,
@@ -198,10 +198,10 @@ class Borrowing(EngineAnswer):
         await super().close()
 
 
-async def begun(events: Borrowing, deadline: Deadline | None = None) -> CandidateStream:
+async def begun(events: Borrowing, deadline: AudioTimeout | None = None) -> CandidateStream:
     model = Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ))
     places, form = partial(WordPositions, "", ()), USUAL_FORMS["mp3"]
-    stream = CandidateStream(Candidate(model, JOB.voice), JOB, places, 1.0, form, deadline or Deadline())
+    stream = CandidateStream(Candidate(model, JOB.voice), JOB, places, 1.0, form, deadline or AudioTimeout())
     await stream.read_first_audio(events)
     return stream
 
@@ -252,7 +252,7 @@ async def test_a_stream_that_is_closed_midway_has_freed_its_encoder_and_its_time
         yield Audio(0, tone(440, 1.0))
         await asyncio.get_running_loop().create_future()
 
-    deadline = Deadline().expire_in(600.0)
+    deadline = AudioTimeout().expire_in(600.0)
     stream = await begun(Borrowing(speak), deadline)
     await stream.close()
     assert deadline._timer is None

@@ -16,7 +16,8 @@ from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT, Turns
 from tests.proxy.speech.repeating import Repeating
-from tests.proxy.speech.test_candidate_race import UNHEDGED, ask, costs
+from tests.proxy.speech.test_candidate_race import BODY, UNHEDGED, ask, costs
+from tests.proxy.speech.test_post_steps import scripted
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
@@ -48,7 +49,10 @@ async def timed(server: Inside) -> tuple[tuple[int, str], float]:
         (PAIR, provider(Started(RATE_HZ), *SILENT), provider(*WELL), SECOND, 6.0),
         (PAIR, provider(*after(5.5)), provider(*WELL), (200, "one/m"), 5.5),
         (PAIR, provider(*after(9.0), first_audio_s=10.0), provider(*WELL), (200, "one/m"), 9.0),
-        (PAIR, provider(*SILENT), provider(*after(7.5)), TIMED_OUT, 12.0),
+        (PAIR, provider(*SILENT), provider(*after(7.5)), TIMED_OUT, 9.0),
+        (PAIR, provider(*SILENT), provider(*after(2.5)), SECOND, 8.5),
+        (UNHEDGED, provider(*SILENT), provider(*SILENT), TIMED_OUT, 15.0),
+        (PAIR, Scripted(*SILENT), provider(*after(5.5)), SECOND, 23.5),
         (PAIR, provider(*SILENT), Scripted(*after(20.0)), SECOND, 26.0),
         (PAIR, Scripted(*SILENT), provider(*WELL), SECOND, 18.0),
         (SET, provider(*SILENT), provider(*WELL), SECOND, 1.5),
@@ -64,6 +68,9 @@ async def timed(server: Inside) -> tuple[tuple[int, str], float]:
         "it is slow",
         "its model is slow",
         "the second is silent",
+        "the second is slow",
+        "all three are silent",
+        "the second is slow behind a local one",
         "a local one waits for its turn",
         "a local one is silent",
         "the operator set it",
@@ -78,7 +85,7 @@ async def timed(server: Inside) -> tuple[tuple[int, str], float]:
 async def test_how_long_a_silent_provider_is_waited_for(
     tmp_path: Path, config: str, one: Scripted, two: Scripted, seen: tuple[int, str], seconds: float
 ) -> None:
-    async with inside(tmp_path, config, {"one": one, "two": two, "three": Scripted()}) as server:
+    async with inside(tmp_path, config, {"one": one, "two": two, "three": provider(*SILENT)}) as server:
         assert await timed(server) == (seen, seconds)
     assert (one.open, two.open) == (0, 0)
 
@@ -94,6 +101,16 @@ async def test_a_provider_gets_three_times_what_it_needs_of_late(
         for _ in range(16):
             assert await timed(server) == ((200, "one/m"), first_s)
         assert await timed(server) == (SECOND, seconds)
+
+
+@simulated
+async def test_a_long_text_is_not_given_up_because_short_ones_are_quick(tmp_path: Path) -> None:
+    one = Turns(*[after(0.3)] * 16, after(4.0), is_local=False)
+    async with inside(tmp_path, PAIR, {"one": one, "two": provider(*WELL), "three": Scripted()}) as server:
+        for _ in range(16):
+            assert await timed(server) == ((200, "one/m"), 0.3)
+        long = await server.ask("POST", "/v1/audio/speech", body=BODY | {"input": "Hello there. " * 40})
+        assert long.headers["x-voxgate-engine"] == "one/m"
 
 
 @simulated
@@ -157,3 +174,31 @@ async def test_the_silence_after_a_recording_begins_when_it_may_have_arrived(
         began = time.monotonic()
         answer = await sent(server, of_seconds(recording_s), model="one/m")
         assert (answer.status_code, round(time.monotonic() - began, 1)) == (503, seconds)
+
+
+@each_row(
+    ("is_local", "spoken_s", "seconds"),
+    # It speaks for so long before the post-step has all of it; a quarter of the speech may be on its way.
+    [(True, 0.0, 8.3), (False, 0.0, 8.3), (False, 12.0, 20.3)],
+)
+@simulated
+async def test_a_silent_provider_of_a_post_step_is_given_up_after_it_got_all_of_the_speech(
+    tmp_path: Path, is_local: bool, spoken_s: float, seconds: float
+) -> None:
+    config = scripted().replace('["one/m", "two/m"]', '["one/m"]')
+    speech: list[Step] = [*WELL[:-1], lambda: asyncio.sleep(spoken_s), *sound(0.5), Finished()]
+    one, rvc = Scripted(*speech, is_local=is_local), Mute(is_local=False)
+    async with inside(tmp_path, config, {"one": one, "two": Scripted(), "rvc": rvc}) as server:
+        began = time.monotonic()
+        answer = await server.speech("Hello there.", language="en", response_format="pcm")
+        assert (answer.status_code, round(time.monotonic() - began, 1)) == (503, seconds)
+
+
+@simulated
+async def test_a_post_step_that_has_begun_to_speak_has_no_silence_after_the_speech(tmp_path: Path) -> None:
+    slow = Repeating(lambda: asyncio.sleep(15.0), Finished(), is_local=False)
+    async with inside(
+        tmp_path, scripted(), {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": slow}
+    ) as server:
+        answer = await server.speech("Hello there.", language="en", response_format="pcm")
+        assert answer.status_code == 200

@@ -15,7 +15,7 @@ from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.sound import FADE_SAMPLES
 from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.deadline import Deadline
+from proxy.speech.deadline import AudioTimeout
 from proxy.speech.prefetch import MEMORY_BYTES, Prefetch
 from proxy.speech.spill import SpillQuota
 from proxy.speech.word_times import WordPositions
@@ -54,7 +54,7 @@ class Endless:
 
     async def begin(self) -> CandidateStream:
         places = partial(WordPositions, "", ())
-        speaking = CandidateStream(CANDIDATE, JOB, places, 1.0, USUAL_FORMS["pcm"], Deadline())
+        speaking = CandidateStream(CANDIDATE, JOB, places, 1.0, USUAL_FORMS["pcm"], AudioTimeout())
         events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
         await speaking.read_first_audio(events)
         return speaking
