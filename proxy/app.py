@@ -177,8 +177,8 @@ async def open_worker(
         open_features(parts.context(link), on, all_features()) as opened,
     ):
         worker = Worker(parts, opened, link)
-        looking = RepeatingTask("open streams", worker.streams.check_next, 0.0, kernel.metrics)
+        stream_checks = RepeatingTask("open streams", worker.streams.check_next, 0.0, kernel.metrics)
         try:
             yield worker
         finally:
-            await looking.close()
+            await stream_checks.close()

@@ -27,6 +27,9 @@ from proxy.storage.store import Store
 
 CACHED_S = 5.0
 _MOST_STORED = 10_000
+_MOST_READ = 1024
+"""The streams that are checked by one read: their rows hold the event loop."""
+_Open = tuple[Mapping[str, Any], Callable[[RequestFailed], None]]
 _MASKED = re.compile(r"(sk-)?[!-~]{8,}[0-9A-Za-z]{4}")
 
 
@@ -79,7 +82,7 @@ class OpenStreams:
     ends it: what was sent is charged. `ended_sessions` says which of these sessions are over."""
 
     def __init__(self, store: Store) -> None:
-        self.open: dict[object, tuple[Mapping[str, Any], Callable[[RequestFailed], None]]] = {}
+        self.open: dict[object, _Open] = {}
         self.ended_sessions: Callable[[Collection[str]], Awaitable[Collection[str]]] = _no_ended_sessions
         self._store = store
         self._is_due = asyncio.Event()
@@ -93,8 +96,11 @@ class OpenStreams:
             async with asyncio.timeout(CACHED_S):
                 await self._is_due.wait()
         self._is_due.clear()
-        if not (seen := dict(self.open)):
-            return
+        seen = list(self.open.items())
+        for at in range(0, len(seen), _MOST_READ):
+            await self._check(dict(seen[at : at + _MOST_READ]))
+
+    async def _check(self, seen: Mapping[object, _Open]) -> None:
         keys = {state["caller"].key for state, _ in seen.values()}
         records, now = await key_records.find_by_ids(self._store, keys), await self._store.now()
         sessions = {state["session"].id for state, _ in seen.values() if "session" in state}
@@ -103,7 +109,8 @@ class OpenStreams:
             failure = _refusal(records.get(state["caller"].key), now)
             if "session" in state and state["session"].id in ended:
                 failure = InvalidKey("The session has ended.")
-            if failure is not None and stream in self.open:
+            # Removed first: if `end` raises, the next check goes on with the others.
+            if failure is not None and self.open.pop(stream, None):
                 end(failure)
 
 

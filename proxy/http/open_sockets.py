@@ -62,7 +62,7 @@ class OpenSockets:
         try:
             await socket.run_handler(endpoint.handle)
         finally:
-            del streams[socket]
+            streams.pop(socket, None)
             self._metrics.in_flight += 1
             self._open_sockets.discard(socket)
 

@@ -4,8 +4,8 @@ free.
 In a cycle of an account, free speech ends at a minute, and 3 % of what was checked and charged. A wrong part
 is free only if a commit has claimed its seconds. The claims of an account are committed one after another,
 by all workers, and the answer's `check` says what they decided. A claim counts until the settlement of its
-request replaces it by what was sent. If a kill prevents that, it counts to the end of the cycle: the request
-was not charged.
+request replaces it by what was sent. A part that is judged after that claims nothing. If a kill prevents the
+settlement, the claim counts to the end of the cycle: the request was not charged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from math import ceil
 
 from policies.cycles import cycle_at
-from proxy.features.heard.records import CheckedSpan
+from proxy.features.heard.records import UNSETTLED, CheckedSpan
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
@@ -29,15 +29,16 @@ _MS_A_SECOND = 1000
 
 _OF_CYCLE = "FROM heard_spans WHERE account = :account AND at >= :since AND at < :until"
 _FREE = f"SELECT CAST(coalesce(sum(free_ms), 0) AS BIGINT) AS ms {_OF_CYCLE} AND free_ms > 0"
-_CHARGED = f"SELECT CAST(coalesce(sum(charged_ms), 0) AS BIGINT) AS ms {_OF_CYCLE}"
+_CHARGED = f"SELECT CAST(coalesce(sum(charged_ms), 0) AS BIGINT) AS ms {_OF_CYCLE} AND charged_ms > 0"
 # The statement after it sees each claim that was committed before the account was locked.
 _LOCK_ACCOUNT = "UPDATE accounts SET id = id WHERE id = :account"
 _CLAIM = f"""
 INSERT INTO heard_spans (request, account, at, charged_ms, free_ms)
-SELECT CAST(:request AS TEXT), CAST(:account AS TEXT), CAST(:at AS BIGINT), 0, CAST(:ms AS BIGINT)
+SELECT CAST(:request AS TEXT), CAST(:account AS TEXT), CAST(:at AS BIGINT), {UNSETTLED}, CAST(:ms AS BIGINT)
 WHERE ({_FREE}) + CAST(:ms AS BIGINT) <= CAST(:most_ms AS BIGINT)
 AND EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NULL)
 ON CONFLICT (request) DO UPDATE SET free_ms = heard_spans.free_ms + excluded.free_ms
+WHERE heard_spans.charged_ms = {UNSETTLED}
 RETURNING request
 """
 
@@ -82,7 +83,6 @@ class _CheckObserver(Observer):
         self._room = room
         self._call = call
         self._placed_at = 0
-        self._has_claimed = False
 
     async def take_place(self) -> None:
         self._placed_at = await self._room.store.now()
@@ -91,7 +91,6 @@ class _CheckObserver(Observer):
 
     async def _claim(self, free_s: float) -> bool:
         call, caller = self._call, self._call.caller
-        self._has_claimed = True
         return await self._room.claim_free(call.id, caller.account, caller.anchor, self._placed_at, free_s)
 
     def _rows(self, is_charged: bool) -> Iterator[CheckedSpan]:
@@ -101,5 +100,5 @@ class _CheckObserver(Observer):
             return  # a stored answer has another price
         charged_s = report.checked_s - report.free_s if is_charged else 0.0
         charged_ms, free_ms = (max(0, round(_MS_A_SECOND * each)) for each in (charged_s, report.free_s))
-        if charged_ms or free_ms or self._has_claimed:
-            yield CheckedSpan(self._call.id, self._call.caller.account, self._placed_at, charged_ms, free_ms)
+        # Also if both are 0: a part may have claimed its seconds, or may still do it.
+        yield CheckedSpan(self._call.id, self._call.caller.account, self._placed_at, charged_ms, free_ms)

@@ -17,7 +17,7 @@ from policies.routing import Model
 from policies.tasks import SECOND_US
 from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.features.heard.made_part import MadePart
-from proxy.features.heard.records import RATES
+from proxy.features.heard.records import RATES, UNSETTLED
 from proxy.speech.part import Part
 from proxy.speech.part_check import PartVerdict
 from proxy.speech.planning import OWN_VOICE
@@ -30,7 +30,7 @@ from speech_engine.text.said import words_of
 
 DAY_US = 86_400 * SECOND_US
 DAYS = 90
-"""Older rows are deleted."""
+"""Older rows are deleted, and older claims of requests whose settlement was killed."""
 _WRITE_EVERY_S = 60.0
 _KEYS_A_COMMIT = 100
 _MOST_COUNTED = 10_000
@@ -69,6 +69,13 @@ _KEY = ", ".join(RATES.key)
 _DROP_OLD = f"""
 DELETE FROM heard_rates
 WHERE ({_KEY}) IN (SELECT {_KEY} FROM heard_rates WHERE day < :before LIMIT {_KEYS_A_COMMIT})
+"""
+# Only rows with something free are in the index that this reads.
+_DROP_CLAIMS = f"""
+DELETE FROM heard_spans WHERE request IN (
+    SELECT request FROM heard_spans WHERE free_ms > 0 AND charged_ms = {UNSETTLED} AND at < :before
+    LIMIT {_KEYS_A_COMMIT}
+)
 """
 _OF_VOICE = f"""
 SELECT voice, engine, model, language, ears, {_SUMS} FROM heard_rates WHERE voice = :voice
@@ -134,7 +141,7 @@ class MisheardRates(NoMisheardRates):
         """Write the counts, and read the rates of all workers that routing and the rates of voices need."""
         now = await self._store.now()
         day = now - now % DAY_US
-        drop = Statement(_DROP_OLD, {"before": day - DAYS * DAY_US})
+        drops = [Statement(sql, {"before": day - DAYS * DAY_US}) for sql in (_DROP_OLD, _DROP_CLAIMS)]
         while counted := list(self._counted.items())[:_KEYS_A_COMMIT]:
             for key, _ in counted:
                 del self._counted[key]
@@ -143,7 +150,7 @@ class MisheardRates(NoMisheardRates):
                 for key, sums in counted
             ]
             try:
-                await self._store.write(drop, *statements)
+                await self._store.write(*drops, *statements)
             except StorageUnreachable:
                 raise  # the commit may have happened: counting again would count twice
             except StorageFailed:

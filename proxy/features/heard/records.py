@@ -6,6 +6,9 @@ import msgspec
 
 from proxy.storage.tables import Table
 
+UNSETTLED = -1
+"""The `charged_ms` of a request that has claimed free seconds, and is not settled."""
+
 
 class CheckedSpan(msgspec.Struct, frozen=True):
     """What was checked and charged of a request, and what was free."""

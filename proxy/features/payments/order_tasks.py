@@ -61,8 +61,7 @@ class OrderTasks(TaskKind[OrderRecord]):
                     self.on_booked(order.account)
             except AlreadyExists:
                 continue
-            booked = await self._orders.payments_of(held.id)
-            return await self._look_later(held, rows=booked, is_ended=order.cancelled is not None)
+            return await self._look_later(held, is_ended=order.cancelled is not None)
         return Delayed("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
 
     async def book_named_payment(
@@ -76,20 +75,15 @@ class OrderTasks(TaskKind[OrderRecord]):
         if order.provider == provider and await self._booking.book(order, rows, [fetched]):
             self.on_booked(order.account)
 
-    async def _look_later(
-        self,
-        held: OrderRecord,
-        error: str = "",
-        rows: Sequence[PaymentRecord] = (),
-        *,
-        is_ended: bool = False,
-    ) -> Delayed:
-        order = await self._orders.find_order(None, held.id)
+    async def _look_later(self, held: OrderRecord, error: str = "", *, is_ended: bool = False) -> Delayed:
+        order, rows = await self._orders.find_order(None, held.id), await self._orders.payments_of(held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
         if due is None and error:
             due = payments.next_look_after_refusal(created=order.created, now=now)
-        due = min(due or NEVER, *[row.refund_check or NEVER for row in rows], NEVER)
+        # A second look at a refund that found nothing is tried again a day later.
+        checks = [row.refund_check for row in rows if row.refund_check is not None]
+        due = min(due or NEVER, *[each if each > now else now + payments.DAY_US for each in checks], NEVER)
         # The checkout was ended, so no payment is possible at its address.
         ended: Params = {"url": ""} if is_ended else {}
         return Delayed(error, is_try=False, values={"due": due, "tries": 0, **ended})

@@ -11,12 +11,12 @@ from typing import Literal
 import msgspec
 
 _SECOND_US = 1_000_000
-_MINUTE_US, _HOUR_US, _DAY_US = 60 * _SECOND_US, 3600 * _SECOND_US, 86_400 * _SECOND_US
+_MINUTE_US, _HOUR_US, DAY_US = 60 * _SECOND_US, 3600 * _SECOND_US, 86_400 * _SECOND_US
 _OPEN_LOOKS_US = (1 * _MINUTE_US, 5 * _MINUTE_US, 30 * _MINUTE_US)
-_EXPIRED_LOOKS_US = (5 * _MINUTE_US, 1 * _DAY_US, 3 * _DAY_US)
+_EXPIRED_LOOKS_US = (5 * _MINUTE_US, 1 * DAY_US, 3 * DAY_US)
 """After the end of an order. They find a payment of its last second, and one that was reviewed for days."""
-_PAID_LOOKS_US = (1 * _DAY_US, 3 * _DAY_US, 7 * _DAY_US)
-_WATCHED_US = 180 * _DAY_US
+_PAID_LOOKS_US = (1 * DAY_US, 3 * DAY_US, 7 * DAY_US)
+_WATCHED_US = 180 * DAY_US
 """For this time, the provider is asked about a paid order, or after it has refused."""
 
 OrderState = Literal["open", "paid", "partly_refunded", "refunded", "disputed"]
@@ -65,7 +65,7 @@ def order_state(payments: Iterable[PaidAmount]) -> OrderState:
 def next_look_after_refusal(*, created: int, now: int) -> int | None:
     """Return when a provider that refused the last look is asked again: a key may be wrong for days. None:
     never."""
-    return now + _DAY_US if now < created + _WATCHED_US else None
+    return now + DAY_US if now < created + _WATCHED_US else None
 
 
 def next_look(*, created: int, expires: int, paid: int | None, now: int) -> int | None:
@@ -75,7 +75,7 @@ def next_look(*, created: int, expires: int, paid: int | None, now: int) -> int 
         looks = [created + after for after in _OPEN_LOOKS_US]
         looks += ([hourly] if hourly < expires else []) + [expires + after for after in _EXPIRED_LOOKS_US]
     else:
-        weekly = paid + 7 * _DAY_US * ((now - paid) // (7 * _DAY_US) + 1)
+        weekly = paid + 7 * DAY_US * ((now - paid) // (7 * DAY_US) + 1)
         looks = [paid + after for after in _PAID_LOOKS_US] + (
             [weekly] if weekly <= paid + _WATCHED_US else []
         )

@@ -39,7 +39,7 @@ FROM sessions JOIN users ON users.id = sessions.user_id JOIN keys ON keys.id = u
 JOIN accounts ON accounts.id = keys.account
 WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 """
-_EXISTING = "SELECT id FROM sessions WHERE id IN ({ids})"
+_USES = "SELECT id, created, seen FROM sessions WHERE id IN ({ids})"
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
 _LIST_OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 _IS_OWN = "id = :subject AND user_id = :user"
@@ -123,7 +123,8 @@ class UserSessions:
     async def ended_of(self, ids: Collection[str]) -> set[str]:
         """Return which of these sessions are over."""
         names, params = in_list([*ids])
-        return {*ids} - {row["id"] for row in await self._store.read(_EXISTING.format(ids=names), params)}
+        rows, now = await self._store.read(_USES.format(ids=names), params), await self._store.now()
+        return {*ids} - {row["id"] for row in rows if not is_over(row["created"], row["seen"], now)}
 
     def forget_voice(self, voice: str, digests: object) -> None:
         """Forget the sessions of an erased user: a user is erased as a voice is."""

@@ -76,12 +76,14 @@ class InMemory:
 
 
 class Spoken(NamedTuple):
-    """A request of the month, and its parts, of which some are wrong to the end."""
+    """A request of the month, and its parts, of which some are wrong to the end. One of `late_s` is judged
+    while its settlement is written, or afterwards."""
 
     month: int
     worker: int
     parts: list[tuple[float, bool]]
     ending: str
+    late_s: list[float]
 
 
 async def speak(room: FreeRoom, id_: str, spoken: Spoken, free_ms: dict[str, int]) -> None:
@@ -99,15 +101,24 @@ async def speak(room: FreeRoom, id_: str, spoken: Spoken, free_ms: dict[str, int
     charged_ms = 0 if spoken.ending == "failed" else round(sent * charged_s * 1000)
     free_ms[id_] = round(sent * free_ms.get(id_, 0))
     row: Params = {"request": id_, "account": "ada", "at": at, "charged_ms": charged_ms}
-    await room.store.write(Statement(_SETTLE, {**row, "free_ms": free_ms[id_]}))
+    late = [room.claim_free(id_, "ada", ANCHOR, at, each) for each in spoken.late_s]
+    await asyncio.gather(room.store.write(Statement(_SETTLE, {**row, "free_ms": free_ms[id_]})), *late)
 
 
-_PARTS = st.lists(
-    st.tuples(st.integers(400, 30_000).map(lambda ms: ms / 1000), st.booleans()), min_size=1, max_size=4
-)
+_LENGTHS = st.integers(400, 30_000).map(lambda ms: ms / 1000)
+_PARTS = st.lists(st.tuples(_LENGTHS, st.booleans()), min_size=1, max_size=4)
 _ENDINGS = st.sampled_from(("finished", "finished", "left", "failed", "killed"))
 _REQUESTS = st.lists(
-    st.builds(Spoken, st.sampled_from((0, 0, 1)), st.integers(0, 1), _PARTS, _ENDINGS), min_size=2, max_size=8
+    st.builds(
+        Spoken,
+        st.sampled_from((0, 0, 1)),
+        st.integers(0, 1),
+        _PARTS,
+        _ENDINGS,
+        st.lists(_LENGTHS, max_size=2),
+    ),
+    min_size=2,
+    max_size=8,
 )
 
 
@@ -138,10 +149,14 @@ async def play_in_order(requests: list[Spoken], order: Random) -> None:
         for month in (0, 1):
             of_month = [free_ms.get(f"{n}", 0) for n, each in enumerate(requests) if each.month == month]
             expect_within(store, month, of_month)
+    found = dict(store.connection.execute("SELECT request, free_ms FROM heard_spans").fetchall())
+    for number, each in enumerate(requests):
+        if each.ending != "killed":
+            assert found[f"{number}"] == free_ms[f"{number}"], "what is judged late takes no room"
 
 
 def expect_within(store: InMemory, month: int, free_ms: list[int]) -> None:
-    sql = "SELECT sum(charged_ms) AS charged, sum(free_ms) AS free FROM heard_spans WHERE at = ?"
+    sql = "SELECT sum(max(charged_ms, 0)) AS charged, sum(free_ms) AS free FROM heard_spans WHERE at = ?"
     (row,) = store.connection.execute(sql, (moment(month + 3),))
     most_ms = 60_000 + 0.03 * (row["charged"] or 0)
     assert max(row["free"] or 0, sum(free_ms)) <= most_ms
@@ -262,7 +277,9 @@ async def test_a_client_that_leaves_and_an_answer_that_breaks_are_counted(stage:
         await server.raw_speech({**body, "check": "heard"})
         failed = next(row for row in await server.usage() if row.outcome == "failed")
         assert failed.credits == 0
-        assert len(await spans(server)) == 1, "what failed is neither charged nor free"
+        assert sorted(await spans(server)) == [(0, 0), (0, free_ms)], (
+            "what failed is neither charged nor free"
+        )
 
 
 async def test_an_answer_that_fails_gives_back_what_it_has_claimed(stage: Any) -> None:

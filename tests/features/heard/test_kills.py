@@ -36,7 +36,8 @@ TEXT = "The boat leaves the harbour before noon today. Nobody knows who has writ
 PART_S = 4.0
 """No sentence of the text is longer."""
 _SPANS = (
-    "SELECT CAST(sum(free_ms) AS BIGINT) AS free, CAST(sum(charged_ms) AS BIGINT) AS charged FROM heard_spans"
+    "SELECT CAST(sum(free_ms) AS BIGINT) AS free, "
+    "CAST(sum(CASE WHEN charged_ms > 0 THEN charged_ms ELSE 0 END) AS BIGINT) AS charged FROM heard_spans"
 )
 
 

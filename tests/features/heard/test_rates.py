@@ -10,8 +10,10 @@ from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Candidate, Voice
 from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.heard.rates import DAY_US, MisheardRates
+from proxy.features.heard.records import UNSETTLED, CheckedSpan
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
+from proxy.storage.rows import insert, insert_sql
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from tests.features.heard.listeners import ANA, candidate, part
@@ -113,6 +115,18 @@ async def test_what_could_not_be_written_is_written_later_and_old_days_go(store:
         await rates.write_counts()
     (found,) = await rates.of_models()
     assert found.words == 14, "old rows go a hundred at a time"
+
+
+async def test_old_claims_of_killed_requests_go(store: Store) -> None:
+    rates, now = MisheardRates(store), await store.now()
+    rows = [("killed", 91, UNSETTLED, 1), ("lately", 60, UNSETTLED, 1), ("settled", 91, 0, 1)]
+    for name, days, charged_ms, free_ms in rows:
+        row = CheckedSpan(name, "ada", now - days * DAY_US, charged_ms, free_ms)
+        await store.write(insert(insert_sql("heard_spans", CheckedSpan), row))
+    note(rates, "right", 10)
+    await rates.write_counts()
+    left = await store.read("SELECT request FROM heard_spans ORDER BY request")
+    assert [row["request"] for row in left] == ["lately", "settled"]
 
 
 @each_row(

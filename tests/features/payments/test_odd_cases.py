@@ -189,6 +189,36 @@ async def test_a_refund_that_has_failed_since_needs_attention_at_the_second_look
     )
 
 
+class _Refusing(TinyProvider):
+    """A provider that refuses for good to list payments."""
+
+    async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
+        raise ProviderFailed("the seller is closed", is_final=True)
+
+
+@pytest.mark.parametrize("at_s", [0, 60])
+@pytest.mark.parametrize("is_set", [False, True])
+async def test_a_look_that_is_refused_forgets_no_second_look_at_a_refund(
+    shop: Shop, is_set: bool, at_s: int
+) -> None:
+    ada = await shop.account("ada")
+    order = await shop.order(ada, "small")
+    paid = shop.provider.pay(order)
+    shop.provider.refund(paid, 1000)
+    await shop.hook(order.id)
+    await shop.later(400 * DAY_S)  # no look is planned any more
+    shop.provider.change(paid, refunded=0)
+    await shop.hook(order.id)
+    provider, shop.clock.seconds = shop.provider, shop.clock.seconds + at_s
+    shop.use(_Refusing())
+    if not is_set:
+        shop.orders.sales = shop.orders.sales._replace(providers={})
+    await shop.hook(order.id)
+    shop.use(provider)
+    await shop.later(DAY_S)
+    assert order.id in await need_attention(shop)
+
+
 async def test_an_old_answer_between_two_right_ones_is_no_failed_refund(shop: Shop) -> None:
     ada = await shop.account("ada")
     order = await shop.order(ada, "small")

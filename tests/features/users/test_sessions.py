@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from proxy.access.callers import Caller, Callers
 from proxy.access.sessions import COOKIE, Session
+from proxy.errors import RequestFailed
+from proxy.features.users.session_store import IDLE_US
 from proxy.features.users.sign_ins import SignIns
 from proxy.storage.store import Statement
 from tests.features.users.rig import (
@@ -335,8 +338,17 @@ async def test_what_is_open_with_a_session_ends_with_it(server: Inside) -> None:
     (leaves,) = {*found} - {*kept}
     (row,) = await server.worker.store.read("SELECT users.key, users.account FROM users")
     caller = Caller(row["account"], row["key"], "unlimited", "speech")
+
+    def note(id_: str, failure: RequestFailed) -> None:
+        ended.append((id_, failure.code))
+
     for id_ in (kept[0], leaves):
-        streams.open[id_] = {"caller": caller, "session": Session(id_, "", caller, 0)}, ended.append
+        streams.open[id_] = {"caller": caller, "session": Session(id_, "", caller, 0)}, partial(note, id_)
     assert json_of(await browser.ask("DELETE", f"/v1/me/sessions/{leaves}"))
     await soon(lambda: ended)
-    assert [each.code for each in ended] == ["invalid_api_key"], "the other one is as good as before"
+    assert ended == [(leaves, "invalid_api_key")], "the other one is as good as before"
+    old = Statement("UPDATE sessions SET seen = seen - :week", {"week": IDLE_US})
+    await server.worker.store.write(old)
+    streams.check_soon()
+    await soon(lambda: ended[1:])
+    assert ended[1:] == [(kept[0], "invalid_api_key")], "it is over, though its row is still there"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from policies.limits import Caps
 from policies.plans import AgreedTerms
 from proxy.access.callers import Caller, Callers
-from proxy.errors import AccountSuspended, InvalidKey
+from proxy.errors import AccountSuspended, InvalidKey, RequestFailed
 from proxy.feature_list import open_store
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
@@ -121,6 +121,26 @@ async def test_a_good_answer_is_kept_for_five_seconds(
     store.seconds = 5.0
     await callers.identify(key.reveal())
     assert store.reads == 2
+
+
+@pytest.mark.both_stores
+async def test_a_stream_that_cannot_be_ended_leaves_no_other_open(callers: Callers) -> None:
+    """So many keys are more than one read may name."""
+    streams, ended = callers.streams, list[RequestFailed]()
+    for number in range(17_000):
+        streams.open[number] = {"caller": Caller("a", f"k{number}", "free", "speech")}, ended.append
+
+    def fail(_failure: RequestFailed) -> None:
+        raise TypeError("it is no socket")
+
+    streams.open[0] = streams.open[0][0], fail
+    streams.check_soon()
+    with pytest.raises(TypeError):
+        await streams.check_next()
+    streams.check_soon()
+    await streams.check_next()
+    assert len(ended) == 16_999
+    assert not streams.open
 
 
 async def test_a_revoked_key_is_dead_within_five_seconds(
