@@ -125,8 +125,7 @@ _NO_DEFAULTS = Defaults()
 _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
-_MOST_LEXICONS = 8
-"""The most lexicons whose check is remembered: each step of a job brings that of the job."""
+_MOST_LEXICONS = 8  # whose check is remembered: each step of a job brings that of the job
 _LARGE_BYTES = 64 * 1024
 """A smaller body is always decoded within milliseconds."""
 
