@@ -13,7 +13,7 @@ from policies import language
 from speech_engine import Alphabet, Pronunciation, Segment
 from speech_engine.redacted import Redacted
 from speech_engine.text import cleaning
-from speech_engine.text.words import word_finder
+from speech_engine.text.words import UnchangedWords, word_finder
 
 NO_LEXICON = "none"
 """The name in a request that uses no lexicon. No lexicon may have it."""
@@ -160,7 +160,7 @@ def merge_lexicons(layers: Sequence[Words], own_count: int = 0) -> Lexicon:
         if sound is not None:
             sounds.append(sound)
     digest = hashlib.sha256(msgspec.json.encode(sorted(entries.items()))).hexdigest()[:32]
-    return Lexicon(words, tuple(sounds), own_entries, digest)
+    return Lexicon(UnchangedWords(words), tuple(sounds), own_entries, digest)
 
 
 def count_added(words: Words, text: str) -> int:

@@ -125,6 +125,7 @@ _NO_DEFAULTS = Defaults()
 _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
+_MOST_LEXICONS = 8  # whose check is remembered: each step of a job brings that of the job
 _LARGE_BYTES = 64 * 1024
 """A smaller body is always decoded within milliseconds."""
 
@@ -223,9 +224,15 @@ def _lexicon(value: str | dict[str, str]) -> str | Words | None:
 
 def checked_words(entries: dict[str, str], field: str, most: int) -> Words:
     """Check the entries of a lexicon, and return them in the stored form. Raises InvalidRequest."""
-    if (wrong := lexicon.words_fault(entries, most)) is not None:
+    return _checked_words(tuple(entries.items()), field, most)
+
+
+@lru_cache(_MOST_LEXICONS)
+def _checked_words(entries: tuple[tuple[str, str], ...], field: str, most: int) -> Words:
+    words = dict(entries)
+    if (wrong := lexicon.words_fault(words, most)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
-    return lexicon.usual_words(entries)
+    return lexicon.usual_words(words)
 
 
 def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from speech_engine.text import cleaning
@@ -137,8 +137,17 @@ def _finder_of(items: tuple[tuple[str, str], ...]) -> WordFinder:
     return WordFinder(dict(items))
 
 
+class UnchangedWords(dict[str, str]):
+    """A lexicon that nothing changes once it is made. Its finder is looked up once: the look-up reads all
+    words, which takes longer than the search of a short paragraph."""
+
+    @cached_property
+    def finder(self) -> WordFinder:
+        return _finder_of(tuple(self.items()))
+
+
 def word_finder(lexicon: Mapping[str, str]) -> WordFinder:
-    return _finder_of(tuple(lexicon.items()))
+    return lexicon.finder if isinstance(lexicon, UnchangedWords) else _finder_of(tuple(lexicon.items()))
 
 
 def _is_word_end(text: str, end: int, boundaries: Collection[int] | None) -> bool:

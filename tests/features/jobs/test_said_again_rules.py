@@ -77,7 +77,7 @@ def test_many_steps_and_chapters_are_found_at_once() -> None:
         each // 8 + 1 for each in range(4000)
     ]
     assert sum(map(again.is_anew, range(1, 20_001))) == 10_000
-    assert time.process_time() - began < 0.3
+    assert time.process_time() - began < 3  # ten times what it takes: a search of all chapters took minutes
 
 
 def test_a_place_has_its_chapter_also_where_others_were_not_chosen() -> None:

@@ -71,13 +71,13 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
         "input": DROPPED,
         "chapters": [{"title": "t" * 200, "input": (_TURNS * 3)[:2000]}] * 500,
         "files": "chapters",
-        **dict.fromkeys(("stream_format", "cover_file_id"), DROPPED),
+        **dict.fromkeys(("stream_format", "cover_file_id", "only"), DROPPED),
         "response_format": "mp3",
     },
     # The file of a book and of a dub is another test's.
     "BookBody": {
         **_SPEECH,
-        **dict.fromkeys(("input", "chapters", "stream_format", "cover_file_id"), DROPPED),
+        **dict.fromkeys(("input", "chapters", "stream_format", "cover_file_id", "only"), DROPPED),
         "input_file_id": "file-none",
         "response_format": "m4b",
     },

@@ -1,8 +1,12 @@
 """What a request costs a worker and its helpers: processor seconds, memory that stays, the longest commit."""
 
+import ctypes
 import gc
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -11,6 +15,33 @@ from proxy.storage import postgres_calls, sqlite_batch, turns
 
 MOST_CPU_S = 5.0
 MOST_STAYS_BYTES = 32 * 2**20
+
+
+class Felt(NamedTuple):
+    """What was felt while a request was answered."""
+
+    status: int
+    said: bytes
+    holds: tuple[str, ...]
+    long_commits: tuple[str, ...]
+    large_commits: tuple[str, ...]
+    units: int
+    neighbours: int
+    longest_hold_s: float
+    longest_commit_s: float
+    cpu_s: float
+    stays_bytes: int
+    levels: Mapping[int, int]
+
+    def figures(self) -> str:
+        """The longest hold and commit in milliseconds, the processor seconds, and the MiB that stay."""
+        times = f"{self.longest_hold_s * 1000:.0f} | {self.longest_commit_s * 1000:.0f} | {self.cpu_s:.2f}"
+        return f"{times} | {self.stays_bytes / 2**20:.0f}"
+
+    @property
+    def code(self) -> str:
+        """The code of a refusal, or ""."""
+        return str(json.loads(self.said)["error"]["code"]) if self.status >= 400 else ""
 
 
 class Meter:
@@ -33,10 +64,23 @@ class Meter:
         ended_s: float = ended.children_user + ended.children_system
         return time.process_time() + ended_s + sum(map(_used_s, _children()))
 
-    def memory(self) -> dict[int, int]:
-        """The bytes of this process and its children in memory, by their ids."""
-        gc.collect()
+    def memory(self, *, is_collected: bool = True) -> dict[int, int]:
+        """The bytes of this process and its children in memory, by their ids. What this process has freed and
+        its allocator still has for the next request is not counted: it is bounded by what is held at once."""
+        if is_collected:
+            gc.collect()
+        _give_back_freed()
         return {each.pid: _resident_bytes(each) for each in (psutil.Process(), *_children())}
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
+def _give_back_freed() -> None:
+    if hasattr(_libc(), "malloc_trim"):  # of glibc
+        _libc().malloc_trim(0)
 
 
 def grown_bytes(before: Mapping[int, int], after: Mapping[int, int]) -> int:

@@ -28,7 +28,7 @@ from tests.features.own_voices.trained_files import tone_voice
 from tests.features.users.people import user_of
 from tests.proxy.http.every_endpoint import Everything, Sent, everything_served
 from tests.proxy.http.largest import ENTRIES, Row, body_of, lines, recording
-from tests.proxy.http.largest_cost import MOST_STAYS_BYTES, Meter, grown_bytes
+from tests.proxy.http.largest_cost import MOST_STAYS_BYTES, Felt, Meter, grown_bytes
 from tests.waiting import LIMIT_S
 
 _REMOTE_S = 0.3
@@ -60,32 +60,6 @@ def _field(value: Any) -> str:
     return httpx2.Request("POST", "http://voxgate.test", json=value).content.decode()
 
 
-class Felt(NamedTuple):
-    """What was felt while a request was answered."""
-
-    status: int
-    said: bytes
-    holds: tuple[str, ...]
-    long_commits: tuple[str, ...]
-    large_commits: tuple[str, ...]
-    units: int
-    neighbours: int
-    longest_hold_s: float
-    longest_commit_s: float
-    cpu_s: float
-    stays_bytes: int
-
-    def figures(self) -> str:
-        """The longest hold and commit in milliseconds, the processor seconds, and the MiB that stay."""
-        times = f"{self.longest_hold_s * 1000:.0f} | {self.longest_commit_s * 1000:.0f} | {self.cpu_s:.2f}"
-        return f"{times} | {self.stays_bytes / 2**20:.0f}"
-
-    @property
-    def code(self) -> str:
-        """The code of a refusal."""
-        return str(json.loads(self.said)["error"]["code"])
-
-
 class Rig:
     """Sends largest requests to a worker, beside a neighbour."""
 
@@ -101,6 +75,7 @@ class Rig:
         self._new = count()
         self._own: dict[str, str] = {}
         self._uploaded, self._jobs, self._levels = "", list[str](), dict[int, int]()
+        self._warm: Mapping[int, int] = {}
         self.units = 0
 
     def encoded(self, row: Row) -> httpx2.Request:
@@ -171,9 +146,19 @@ class Rig:
             await self.send(request)
         self._neighbour_cpu_s = (self._meter.cpu_s() - before) / _ANSWERS
 
+    async def stays_since_start(self) -> int:
+        """The bytes that stay of all that was answered since the first answer."""
+        return await self._stays(self._warm)
+
+    async def warm(self, row: Row) -> None:
+        """Send the first request, which loads what stays for good."""
+        self._file("create_file")
+        await self.send(self.encoded(row))
+        self._warm = self._meter.memory()
+
     async def _stays(self, before: Mapping[int, int]) -> int:
         """The bytes that stay: what the last answers have had is given back a moment later."""
-        least = grown_bytes(before, self._meter.memory())
+        least = grown_bytes(before, self._meter.memory(is_collected=False))
         for _ in range(_LOOKS):
             if least > MOST_STAYS_BYTES:
                 await self.send(self.neighbours_request())
@@ -226,8 +211,11 @@ class Rig:
         headers = {"authorization": f"Bearer {self._neighbour}"}
         return httpx2.Request("POST", "http://voxgate.test/v1/audio/speech", headers=headers, json=body)
 
-    async def feel(self, request: httpx2.Request, *, is_alone: bool = False) -> Felt:
-        """Send a request while the neighbour speaks again and again, or alone."""
+    async def feel(
+        self, request: httpx2.Request, levels: Mapping[int, int] | None = None, *, is_alone: bool = False
+    ) -> Felt:
+        """Send a request while the neighbour speaks again and again, or alone. What stays is above the
+        `levels` of memory, or those of now."""
         holds, is_over, answered = list[LoopHold](), asyncio.Event(), 0
 
         async def neighbour() -> None:
@@ -240,9 +228,11 @@ class Rig:
                 await asyncio.sleep(0.001)
 
         self.units, self._meter.longest_commit_s = 0, 0.0
-        # An allocator's level goes up and down: what stays is above the highest that there was.
-        self._levels = {pid: max(now, self._levels.get(pid, 0)) for pid, now in self._meter.memory().items()}
-        memory, cpu_s = self._levels, -self._meter.cpu_s()
+        if levels is None:
+            # An allocator's level goes up and down: what stays is above the highest that there was.
+            levels = self._levels
+            levels.update({pid: max(at, levels.get(pid, 0)) for pid, at in self._meter.memory().items()})
+        memory, cpu_s = {**levels}, -self._meter.cpu_s()
         with capture_logs() as logs:
             async with watch_loop(holds.append):
                 beside = asyncio.create_task(neighbour())
@@ -272,6 +262,7 @@ class Rig:
             self._meter.longest_commit_s,
             max(0.0, cpu_s),
             stays,
+            memory,
         )
 
 

@@ -1,6 +1,7 @@
 """The largest lawful request of each operation holds neither the loop nor the database for long."""
 
 import os
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from tests.databases import ALL_STORES
 from tests.proxy.http.described import Document
 from tests.proxy.http.every_endpoint import Everything
 from tests.proxy.http.largest import Row, rows_of, unbounded
-from tests.proxy.http.largest_cost import MOST_CPU_S, MOST_STAYS_BYTES
-from tests.proxy.http.largest_rig import MOST, SOME, Amount, Felt, Rig, rig
+from tests.proxy.http.largest_cost import MOST_CPU_S, MOST_STAYS_BYTES, Felt
+from tests.proxy.http.largest_rig import MOST, SOME, Amount, Rig, rig
 from tests.proxy.http.largest_shapes import shaped_rows
 
 REFUSED = {
@@ -29,6 +30,38 @@ REFUSED = {
 which samples are cut."""
 ONE_COMMIT = frozenset({"close_me", "close_account", "remove_user"})
 """They close an account or write a tombstone, which stays one commit."""
+REFUSED_SHAPES = {
+    **dict.fromkeys(("*: no spaces (Tran*", "*: accents (Tran*"), "invalid_value"),
+    **dict.fromkeys(("*(TranscriptionForm)", "*(TranslationForm)"), "model_not_found"),
+    "create_job as a form:*(TranscriptionJobForm)": "model_not_found",
+    **dict.fromkeys(("*: open brackets (JobBody)", "*: open brackets (SpeechBody)"), "invalid_value"),
+    **dict.fromkeys(("*: deep SSML *", "*: many tags of SSML *", "*: SSML that never*"), "invalid_value"),
+    **dict.fromkeys(("*: a Markdown of headings *", "*: a book of open brackets *"), "unusable_book"),
+    **dict.fromkeys(("*: a book of notes *", "*: a book of sections *"), "unusable_book"),
+    **dict.fromkeys(
+        ("*: cues of brackets *", "*: cues of open tags *", "*: long cues *"), "unusable_subtitles"
+    ),
+    "*: open brackets (RouteQuestion)": "invalid_value",
+    # Some of its steps have names alone.
+    "preview_job: brackets of a cast *": "invalid_value",
+    "say_job_again: all chapters by words *": "chapter_not_found",
+    "create_file: empty lines *": "empty_file",
+    "create_batch: empty lines *": "file_not_found",
+    "add_voice_sample: the most parts (CutForm)": "consent_not_given",
+    "close_me: a deep member *": "session_ended|sign_in_again",
+    "say_job_again: a deep member *": "",
+    "*: a deep member (TrainingBody)": "consent_not_given",
+    "*: a deep member (BookBody)": "string_above_max_length",
+    **dict.fromkeys(
+        (f"*: a deep member ({each})" for each in ("SpeechBody", "JobBody", "DubBody")), "invalid_json"
+    ),
+    **dict.fromkeys(
+        (f"*: a deep member ({each})" for each in ("LexiconBody", "NewLexicon", "BatchJobBody")), ""
+    ),
+    "*: a deep member *": "request_too_large",
+}
+"""The codes with which rows of shapes are refused, by patterns of their titles. The first pattern counts. All
+others are answered."""
 UNLIMITED = {
     # An object of any shape, and those that are described.
     *("AgreedChange.prices", "JobBody.chapters", "BookBody.chapters"),
@@ -40,11 +73,9 @@ SAMPLE = (
     *("put_lexicon", "update_voice", "delete_webhook_endpoint", "delete_history", "delete_job", "close_me"),
 )
 WORST = (
-    *("create_job: brackets", "create_job: brackets of a cast", "create_job: letters", "create_job: tags"),
-    *("preview_job: 500 chapters of 41 letters", "preview_job: an only of the most", "preview_job: brackets"),
-    *("preview_job: 500 chapters of brackets", "preview_job: letters", "estimate_speech: deep SSML"),
-    *("put_lexicon: words that begin alike", "create_speech: brackets", "create_speech: letters"),
-    *("create_batch: short lines", "create_file: a deep line", "say_job_again: all steps"),
+    *("create_job: brackets of a cast", "preview_job: 500 chapters of 41 letters", "preview_job: letters"),
+    *("preview_job: an only of the most", "put_lexicon: words that begin alike", "create_speech: letters"),
+    *("create_file: a deep line", "create_batch: short lines", "say_job_again: many steps"),
 )
 """The shapes that are worst, of texts that the worker itself reads: `make test` has them."""
 TABLE = "VOXGATE_LARGEST_TABLE"
@@ -55,12 +86,12 @@ HEAD = "| operation | status | hold ms | commit ms | processor s | stays MiB |"
 
 async def felt_of(rig: Rig, row: Row) -> Felt:
     """What is felt once is sent again: on a busy machine the same work takes more CPU time, and the allocator
-    keeps a buffer that the second answer uses."""
+    keeps a buffer that the second answer uses. What both answers leave counts."""
     await rig.prepare(row)
     felt = await rig.feel(rig.encoded(row))
     if felt.holds or felt.long_commits or felt.stays_bytes > MOST_STAYS_BYTES:
         await rig.prepare(row)
-        again = await rig.feel(rig.encoded(row))
+        again = await rig.feel(rig.encoded(row), felt.levels)
         felt = again if again.status == felt.status else felt
     if felt.cpu_s > MOST_CPU_S:
         # The neighbour's own time is an estimate, which is too low on a busy machine.
@@ -73,13 +104,22 @@ async def felt_of(rig: Rig, row: Row) -> Felt:
 def is_chosen(row: Row) -> bool:
     """Whether `make test` has this row."""
     if row.shape.name:
-        return row.name in WORST
+        return row.name in WORST and row.schema_name not in ("DubBody", "BookBody")
     return row.operation.id in SAMPLE and not (row.files and row.operation.schema)
+
+
+def title(row: Row) -> str:
+    return f"{row.name} ({row.schema_name})" if row.schema_name else row.name
+
+
+def refusal_of(row: Row) -> str:
+    """The code with which a row of a shape is refused, or "" if it is answered."""
+    return next((code for pattern, code in REFUSED_SHAPES.items() if fnmatch(title(row), pattern)), "")
 
 
 def check_row(row: Row, felt: Felt) -> None:
     if row.shape.name:
-        assert felt.status < 500, felt.said
+        assert felt.code in refusal_of(row).split("|"), felt.said
     elif felt.status >= 400 and felt.status not in (404, 409):
         assert felt.code == REFUSED.get(row.operation.id), felt.said
     assert felt.holds == ()
@@ -111,16 +151,19 @@ async def check(folder: Path, store_url: str, subtests: pytest.Subtests, amount:
         assert {*unbounded(sending.served.document)} == UNLIMITED
         check_new_endpoints(sending.served)
         store = "PostgreSQL" if sending.served.shop.server.worker.store.is_shared else "SQLite"
-        # The first answer loads what stays for good.
-        await sending.send(sending.encoded(next(rows_of(sending.served))))
         add_to_table("", f"## {store}", "", HEAD, "|---|--:|--:|--:|--:|--:|")
-        for row in shaped_rows(sending.served):
-            if not (is_whole or is_chosen(row)):
-                continue
+        rows = [row for row in shaped_rows(sending.served) if is_whole or is_chosen(row)]
+        assert {*WORST} <= {row.name for row in rows}
+        # The bodies and files of all rows are there before the first level of memory.
+        await sending.warm(next(rows_of(sending.served)))
+        for row in rows:
             with subtests.test(row.name):
                 felt = await felt_of(sending, row)
-                add_to_table(f"| {row.name} | {felt.status} | {felt.figures()} |")
+                add_to_table(f"| {title(row)} | {felt.status} {felt.code} | {felt.figures()} |")
                 check_row(row, felt)
+        stays = await sending.stays_since_start()
+        add_to_table(f"| all of them | | | | | {stays / 2**20:.0f} |")
+        assert stays <= MOST_STAYS_BYTES
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

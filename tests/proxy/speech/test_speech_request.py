@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from policies import lexicon
 from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm
 from proxy.errors import InvalidRequest
 from proxy.features.lexicons.endpoints import LexiconBody
@@ -371,3 +372,20 @@ def test_what_no_field_takes_is_never_built(body: bytes, says: str) -> None:
             assert refusal.message.startswith(says)  # noqa: PT017
         took_s.append(time.thread_time() - began)
     assert min(took_s) < 0.05
+
+
+def test_the_words_of_a_job_are_checked_once_for_all_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked, fault = list[int](), lexicon.words_fault
+
+    def noted(words: lexicon.Words, most: int) -> str | None:
+        checked.append(len(words))
+        return fault(words, most)
+
+    monkeypatch.setattr(lexicon, "words_fault", noted)
+    words = {f"checked{number}": "once" for number in range(100)}
+    steps = [parse({**WHOLE, "input": f"Step {number}.", "lexicon": words}) for number in range(500)]
+    assert [each.lexicon for each in steps] == [words] * 500
+    assert checked == [100]
+    refused({**WHOLE, "lexicon": {**words, "one": "too many"}})
+    refused({**WHOLE, "lexicon": {**words, "one": "too many"}})
+    assert checked == [100, 101, 101]

@@ -3,12 +3,13 @@
 import re
 import time
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speech_engine.text import cleaning, words
-from speech_engine.text.words import FoundWord, WordFinder, word_finder
+from speech_engine.text.words import FoundWord, UnchangedWords, WordFinder, word_finder
 from tests.tables import each_row
 
 
@@ -135,3 +136,20 @@ def test_spaced_words_are_as_a_plain_look_in_the_lexicon_would_have_them(
     text = " ".join(texts)
     plain = re.sub(r"\w+", lambda match: lexicon.get(match[0], lexicon.get(match[0].lower(), match[0])), text)
     assert WordFinder(lexicon).replace_words(text) == plain
+
+
+def test_a_lexicon_that_never_changes_is_read_once_for_all_its_searches() -> None:
+    class Counted(UnchangedWords):
+        reads = 0
+
+        def items(self) -> Any:
+            self.reads += 1
+            return super().items()
+
+    lexicon = Counted({"Rio": "ree-oh"})
+    assert [word_finder(lexicon).replace_words(text) for text in ("Rio", "No", "Rio!")] == [
+        "ree-oh",
+        "No",
+        "ree-oh!",
+    ]
+    assert lexicon.reads == 1

@@ -29,7 +29,7 @@ from proxy.features.jobs.core.joined_sound import JoinedSound
 from proxy.features.jobs.core.m4b_facts import FactsOf, M4bChapter
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
-from proxy.file_store.objects import VaultAway
+from proxy.file_store.objects import VaultAway, VaultRefused
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import TRY_AGAIN, Delayed, Done, Result, TaskKind
@@ -38,7 +38,7 @@ from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, Store
 
 MOST_TRIES = 8
-WAITS_S = 10.0
+WAITS_S, MOST_WAIT_S = 10.0, 60.0
 _PROTECT_EVERY_S = 15 * 60.0
 """How often new blobs are protected from the clean-up, which drops a blob without a row after an hour."""
 
@@ -75,6 +75,7 @@ class FileSteps(TaskKind[JobStep]):
         self._vault = vault
         self._files = files
         self._notices = notices
+        self._wait_s = WAITS_S
 
     def is_last_try(self, task: JobStep) -> bool:
         return task.tries + 1 >= MOST_TRIES
@@ -108,9 +109,10 @@ class FileSteps(TaskKind[JobStep]):
             if len(await records.list_clips(self._store, job.id)) < job.steps:
                 return await self._end_as_failed(step, SOUND_ERASED)
             _log.error("job.file.failed", job=job.id, reason=str(failed))
-            if isinstance(failed, VaultAway):
+            if isinstance(failed, VaultAway) and not isinstance(failed, VaultRefused):
                 # The disk is full, or the object store is away. The sound is there, so the job waits.
-                return Delayed(_BROKEN.message, WAITS_S, is_try=False)
+                wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, MOST_WAIT_S)
+                return Delayed(_BROKEN.message, wait_s, is_try=False)
             return (
                 await self._end_as_failed(step, _BROKEN)
                 if self.is_last_try(step)
@@ -125,6 +127,7 @@ class FileSteps(TaskKind[JobStep]):
             if failed.status < 500 and failed.status != 429:
                 return await self._end_as_failed(step, failed.body().error)
             return Delayed(failed.message, WAITS_S, is_try=False)
+        self._wait_s = WAITS_S
         now = await self._store.now()
         return Done({"state": "done"}, ends.statements_after_file(step, now, making.files, self._notices))
 
