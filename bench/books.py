@@ -86,7 +86,7 @@ async def books(files: JobFiles) -> None:
 
         async def read(file: StoredFile = file, found: list[int] = found) -> None:
             async with open_book_reader() as reader:
-                book = await reader.read("acc_1", file, "novel.epub", ReadRules())
+                book = await reader.read("acc_1", file, "novel.epub", ReadRules(), "")
             found.append(sum(len(part.text) for each in book.chapters for part in each.sections))
 
         await read()

@@ -110,7 +110,8 @@ class OpenStreams:
             if "session" in state and state["session"].id in ended:
                 failure = InvalidKey("The session has ended.")
             # Removed first: if `end` raises, the next check goes on with the others.
-            if failure is not None and self.open.pop(stream, None):
+            if failure is not None and stream in self.open:
+                del self.open[stream]
                 end(failure)
 
 

@@ -30,7 +30,7 @@ _RESERVED_FRAMES_PER_S = 200
 _LEAST_FRAME_BYTES = 6
 _LATER_FRAMES = 40
 """Who had so many frames in the last second comes a second later than one without. At most 100 count."""
-_RECHECK_S = 0.02  # when all waiting accounts are above their limit
+_RECHECK_S = 0.01  # when all waiting accounts are above their limit
 _MOST_DEBT_S = 0.1
 
 
