@@ -166,6 +166,14 @@ def test_documents_are_bounded_together(number: int, body: str, why: str) -> Non
         _read(epub({f"{each}.xhtml": xhtml(body) for each in range(number)}))
 
 
+@pytest.mark.parametrize("line", ["# a\n", "- a\n\n"])
+def test_markdown_has_at_most_fifty_thousand_lines(line: str) -> None:
+    began_s = time.process_time()
+    with pytest.raises(UnusableBook, match="more than 50,000 lines"):
+        read_markdown((line * 50_001).encode(), RULES)
+    assert time.process_time() - began_s < 1
+
+
 @each_row(
     ("read", "text"),
     [(read_markdown, "A\n\n***\n\n"), (read_text, "A\n\n* * *\n\n")],

@@ -23,11 +23,15 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _NOTE = re.compile(r"^ {0,3}\[\^([^\]\s]{1,99})\]:(.*(?:\n(?! {0,3}\[\^)[^\S\n]*\S.*)*)", re.MULTILINE)
 _NOTE_MARK = re.compile(r"\[\^([^\]\s]{1,99})\]")
 _WHERE = "the text"
+_MOST_LINES = 50_000
+"""In Markdown, where a heading or an item on each takes two seconds of processor."""
 
 
 def read_markdown(data: bytes, rules: ReadRules) -> Book:
     """Read Markdown. A heading down to the level of the rules begins a chapter. Raises UnusableBook."""
     parser, text = MarkdownIt("commonmark").enable("table"), _decode_text(data)
+    if sum(map(bool, map(str.strip, text.splitlines()))) > _MOST_LINES:
+        raise UnusableBook(f"it has more than {_MOST_LINES:,} lines")
     note_tokens = {each[1]: parser.parseInline(each[2])[0] for each in _NOTE.finditer(text)}
     reader = _TextReader(
         rules, {name: " ".join(_inline_text(each).split()) for name, each in note_tokens.items()}
