@@ -100,14 +100,14 @@ def consents_save(
     consent: _Consent,
     to: Annotated[Path | None, typer.Option(help="The new file; else CONSENT.wav.")] = None,
 ) -> AdminRequest:
-    """Write the recording of a consent to a file, to hear it."""
+    """Write the recording of a consent to a file."""
     file = to or Path(f"{consent.replace('/', '_')}.wav")
     return AdminRequest("GET", admin_path("consents", consent, "recording"), new_file=file)
 
 
 @CONSENTS.command("accept", _consent_table)
 def consents_accept(consent: _Consent) -> AdminRequest:
-    """Accept a consent that waits: one by a statement, or whose words are not sure."""
+    """Accept a consent that waits: a statement, or unsure words."""
     return AdminRequest("POST", admin_path("consents", consent, "accept"))
 
 

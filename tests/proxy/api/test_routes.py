@@ -126,10 +126,10 @@ async def test_a_question_that_has_no_answer_names_the_field(
 @each_row(
     ("plan", "listed"),
     [
-        ("unlimited", {"tts-1", "house/m", "thai/m"}),
-        ("small", {"tts-1", "house/m"}),
-        ("sold", {"tts-1", "house/m"}),
-        ("private", {"tts-1", "house/m"}),
+        ("unlimited", {"tts-1", "tts-1-1106", "house/m", "thai/m"}),
+        ("small", {"tts-1", "tts-1-1106", "house/m"}),
+        ("sold", {"tts-1", "tts-1-1106", "house/m"}),
+        ("private", {"tts-1", "tts-1-1106", "house/m"}),
     ],
 )
 @each_row("path", ["/v1/models", "/v1/audio/models"])
