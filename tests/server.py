@@ -197,9 +197,14 @@ def loop_holds(log: Path) -> list[str]:
     return [str(line) for line in lines if line["held_ms"] >= _MOST_HELD_MS[line["thread"]]]
 
 
+_NATIVE = re.compile(r"[IWEF]\d{4} \S+ +\d+ \S+\.cc:\d+\] |terminate called ")
+
+
 def plain_lines(log: Path) -> list[str]:
-    """The lines of a server's log that are no JSON, such as a library's traceback, or a warning of Python."""
-    return [line for line in log.read_text(errors="replace").splitlines() if line and not _is_json(line)]
+    """The lines of a server's log that are no JSON, such as a library's traceback, or a warning of Python.
+    Not those that native code writes by itself: gRPC's of a connection that ends, and the last of a host."""
+    lines = log.read_text(errors="replace").splitlines()
+    return [line for line in lines if line and not _NATIVE.match(line) and not _is_json(line)]
 
 
 def _is_json(line: str) -> bool:
