@@ -43,7 +43,7 @@ async def test_what_is_wrong_is_named_and_nothing_of_it_is_kept(
 ) -> None:
     survey = long_reading_child.survey
     monkeypatch.setattr(
-        "proxy.features.transcriptions.long_reading_child.survey", lambda file: survey(file, 10)
+        "proxy.features.transcriptions.long_reading_child.survey", lambda file, _most_s: survey(file, 10)
     )
     async with conversions_inside(tmp_path) as server:
         for more, status, param, code in WRONG:
