@@ -42,8 +42,6 @@ REFUSED_SHAPES = {
         ("*: cues of brackets *", "*: cues of open tags *", "*: long cues *"), "unusable_subtitles"
     ),
     "*: open brackets (RouteQuestion)": "invalid_value",
-    # Some of its steps have names alone.
-    "preview_job: brackets of a cast *": "invalid_value",
     "say_job_again: all chapters by words *": "chapter_not_found",
     "create_file: empty lines *": "empty_file",
     "create_batch: empty lines *": "file_not_found",
