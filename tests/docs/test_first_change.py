@@ -1,4 +1,5 @@
-"""docs/first-change.md, followed in a copy: its files make a feature, with one line outside of them."""
+"""CONTRIBUTING.md and docs/first-change.md, followed in a copy: the smallest change with its test; a feature
+of new files, with one line outside of them and its budget."""
 
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.storage import schema
+from scripts.commit_message import Commit, faults, folders_of
 from tests.docs import pages
 
 pytestmark = pytest.mark.slow
@@ -36,6 +38,27 @@ def copy(tmp_path: Path) -> Path:
     for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "a clone")):
         run(folder, "git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words)
     return folder
+
+
+def test_the_smallest_change_is_a_row_that_fails_and_a_word(copy: Path) -> None:
+    page = pages.ROOT / "CONTRIBUTING.md"
+    row, word = (block.text for block in pages.blocks(page, "diff"))
+    test = "tests/policies/test_matching.py"
+    pytest_words = (sys.executable, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", test)
+    for patch, status in ((row, 1), (word, 0)):
+        subprocess.run(("git", "apply", "-"), cwd=copy, input=patch, text=True, check=True)
+        ran = subprocess.run(pytest_words, cwd=copy, capture_output=True, text=True)
+        assert ran.returncode == status, ran.stdout
+    changed = run(copy, "git", "diff", "--name-only").split()
+    assert changed == ["policies/descriptions.py", test]
+    message = "\n".join(
+        line[4:]
+        for line in re.findall(r"The commit says why:\n\n((?:(?:    .*)?\n)+)", page.read_text())[
+            0
+        ].splitlines()
+    )
+    assert message.startswith("policies: ")
+    assert not [*faults(Commit(message, tuple(changed), (), folders_of(changed)))]
 
 
 def write_feature(folder: Path) -> list[str]:
