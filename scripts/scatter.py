@@ -26,6 +26,7 @@ from typing import NamedTuple
 from proxy.feature import Feature
 from proxy.feature_list import all_features
 from scripts import budgets
+from scripts.found import found_in
 
 ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("proxy", "policies", "speech_engine")
@@ -296,13 +297,23 @@ def imports_of(file: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _strings(file: str) -> list[str]:
+    """Return the strings in a file's code."""
+    found = _all_strings().get(file)
+    return strings_in(source_of(file)) if found is None else found
+
+
 @cache
-def _strings(file: str) -> tuple[str, ...]:
-    """The strings in a file's code. Docstrings and comments may speak of everything."""
-    nodes = _nodes(file)
+def _all_strings() -> dict[str, list[str]]:
+    return found_in({file: source_of(file) for file in _files()}, strings_in)
+
+
+def strings_in(text: str) -> list[str]:
+    """Return the strings in a code. Docstrings and comments may speak of everything."""
+    nodes = [*ast.walk(ast.parse(text))]
     remarks = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     constants = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in remarks)
-    return tuple(node.value for node in constants if isinstance(node.value, str))
+    return [node.value for node in constants if isinstance(node.value, str)]
 
 
 if __name__ == "__main__":

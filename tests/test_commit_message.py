@@ -135,7 +135,7 @@ def test_the_hook_refuses_a_commit_in_each_worktree_and_takes_a_merge(
     checkout.git("merge", "other", "-m", "Merge: two lines")
     checkout.write(third="ONE = 1\n")
     checkout.git("commit", "-m", "fixup! proxy: one")
-    assert "fixup! proxy: an area is a room" in checkout.check()[0]
+    assert "the subject is `area: what is different now`" in checkout.check()[0]
 
 
 def test_a_raise_without_its_reason_is_refused(checkout: Repository) -> None:

@@ -1,15 +1,15 @@
 """How far a feature reaches outside of its folder, as `scripts/scatter.py` counts it."""
 
-import runpy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from scripts import scatter
 from scripts.budgets import FILE, PRODUCT, over_budget, read_budgets, sum_of_lines
 from tests.tables import each_row
 
 ROOT = Path(__file__).parents[1]
-SCATTER = runpy.run_path(str(ROOT / "scripts" / "scatter.py"))
+SCATTER = vars(scatter)
 
 
 @cache
