@@ -20,7 +20,7 @@ given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 
 # Natural voices are fetched once. `make serve VOICES=plain` does without; so does a machine without an index.
 serve: install
-	VOXGATE_SERVER__DEV_KEY=$(if $(call given,HOST,x),false,true) exec $(BIN)/voxgate serve --voices $(if $(filter plain,$(VOICES)),plain,natural) $(call given,HOST,--host) $(call given,PORT,--port)
+	@VOXGATE_SERVER__DEV_KEY=$(if $(call given,HOST,x),false,true) exec $(BIN)/voxgate serve --voices $(if $(filter plain,$(VOICES)),plain,natural) $(call given,HOST,--host) $(call given,PORT,--port)
 
 install: $(VENV)/.serve-stamp
 
@@ -65,10 +65,10 @@ check: $(VENV)/.test-stamp
 
 # scripts/install compares hashes itself: times of files say nothing after a checkout.
 $(VENV)/.serve-stamp: FORCE
-	scripts/install "$(PYTHON)" $(VENV) serve
+	@scripts/install "$(PYTHON)" $(VENV) serve
 
 $(VENV)/.test-stamp: FORCE
-	scripts/install "$(PYTHON)" $(VENV) test
+	@scripts/install "$(PYTHON)" $(VENV) test
 
 # New versions: `scripts/lock --upgrade`, or `scripts/lock --upgrade-package NAME`.
 lock: $(VENV)/.test-stamp

@@ -31,7 +31,6 @@ from policies.routing.values import (
 from speech_engine import ModelInfo
 
 _NO_SUBSTITUTE = "The natural voice is not available right now, and no other speaks in its place."
-_NOT_UP_YET = "The natural voice is not up yet. It may still be fetched or loaded: ask again in a minute."
 _RETRY_S = 5.0
 
 
@@ -160,8 +159,8 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     if len(able) > 1:
         able = _ranked(able, is_built_in=offer.is_built_in)
     # An engine that has never been up may have the voice, and may be natural.
-    may_come = any(voice.samples or voice.on(engine) is not None for engine in offer.unknown)
-    has_natural = may_come or any(model.info.is_trained for model, _ in able)
+    may_come = next((each for each in offer.unknown if voice.samples or voice.on(each) is not None), "")
+    has_natural = bool(may_come) or any(model.info.is_trained for model, _ in able)
     is_for_job = terms is not None and terms.is_for_job
     if has_natural and able and (is_for_job or not rules.robot_fallback):
         able = [(model, speaker) for model, speaker in able if model.info.is_trained]
@@ -169,8 +168,7 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
         # A job waits for the voice itself.
         able = [(model, speaker) for model, speaker in able if not speaker.stands_in]
     if not able and error is None:
-        message = _NOT_UP_YET if may_come else _NO_SUBSTITUTE
-        error = NoCandidate("model", "engine_unavailable", message, retry_after_s=2.0)
+        error = NoCandidate("model", "engine_unavailable", _NO_SUBSTITUTE, retry_after_s=2.0, engine=may_come)
     return Decision(
         voice=voice,
         query=query,

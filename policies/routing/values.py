@@ -286,7 +286,7 @@ class NoCandidate(msgspec.Struct):
     """The reason why no model is left. The request's `field` excluded the last model.
 
     If `is_forbidden`, an engine could speak the request, but the plan, a licence or the consent forbids it.
-    If `retry_after_s` is set, an engine will be able to speak the request soon.
+    If `retry_after_s` is set, an engine will be able to speak the request soon: `engine`, if it was never up.
     """
 
     field: str
@@ -294,3 +294,4 @@ class NoCandidate(msgspec.Struct):
     message: str
     is_forbidden: bool = False
     retry_after_s: float | None = None
+    engine: str = ""

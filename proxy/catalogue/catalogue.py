@@ -8,6 +8,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from policies import routing
+from policies.language import base_tag
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.price import Rate
@@ -121,7 +122,7 @@ class Catalogue:
             others = [
                 each for each in self._find_all_models(self._aliases[name]) if each not in routed.models
             ]
-            unknown = self._unknown_engines(routed.route.candidates)
+            unknown = self._unknown_engines(routed.route.candidates, tag)
             return routing.Offer(models=(), routed=routed, beyond_route=tuple(others), unknown=unknown)
         return routing.Offer(
             models=tuple(self.resolve_models(name)),
@@ -130,16 +131,19 @@ class Catalogue:
             is_built_in=name in self._config.built_in_models,
             unknown=()
             if is_pinned
-            else self._unknown_engines((*self._aliases[name], *self._route_candidates(tag))),
+            else self._unknown_engines((*self._aliases[name], *self._route_candidates(tag)), tag),
         )
 
     def _route_candidates(self, tag: str) -> list[str]:
         return [full for route in self._routes.of(tag) for full in route.candidates]
 
-    def _unknown_engines(self, fulls: Iterable[str]) -> tuple[str, ...]:
-        """Return the engines in these names (`engine/model`) whose models are unknown: they were never up."""
+    def _unknown_engines(self, fulls: Iterable[str], tag: str = "") -> tuple[str, ...]:
+        """Return the engines in these names (`engine/model`) whose models are unknown: they were never up.
+        With a tag, those that are fetched for other languages are left out."""
         engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
-        return tuple([each for each in engines if each in self.live and not self.live[each].models()])
+        unknown = [each for each in engines if each in self.live and not self.live[each].models()]
+        fetched = {each: {*map(base_tag, self.live.fetch_of(each)[1])} for each in unknown if tag}
+        return tuple([each for each in unknown if not fetched.get(each) or base_tag(tag) in fetched[each]])
 
     def _usable_route(self, tag: str) -> routing.RoutingResult | None:
         """Return the most exact usable route. A route is unusable if all its candidates are missing."""
@@ -182,11 +186,18 @@ class Catalogue:
 
     def not_up_error(self, engine: str) -> UpstreamFailed:
         """Return the error of an engine that has never been up."""
-        # An engine also counts as failed while its model or environment is missing. It is then tried again.
-        is_starting = self.live[engine].state == "starting"
-        why = "It is starting." if is_starting else "It may still be fetched or installed."
-        message = f"The engine '{engine}' is not available right now. {why} Ask again in a minute."
-        return UpstreamFailed(message, retry_after_s=2.0)
+        message = f"The engine '{engine}' is not available right now."
+        state, _ = self.live.fetch_of(engine)
+        if state is None:
+            # An engine also counts as failed while its model or environment is missing.
+            is_starting = self.live[engine].state == "starting"
+            why = "It is starting." if is_starting else "It may still be fetched or installed."
+            return UpstreamFailed(f"{message} {why} Ask again in a minute.", retry_after_s=2.0)
+        if state.state == "failed":
+            why = "It could not be fetched. The operator of this server can run: voxgate voices natural"
+            return UpstreamFailed(f"{message} {why}", headers={"x-should-retry": "false"})
+        why = f"It is being fetched, {state.loaded:.0%} so far. Ask again in {state.loads_s:.0f} seconds."
+        return UpstreamFailed(f"{message} {why}", retry_after_s=state.loads_s)
 
     def resolve_models(self, name: str) -> list[routing.Model]:
         """Return the models that a name stands for.

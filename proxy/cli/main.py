@@ -40,7 +40,6 @@ from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
 from proxy.cli.transcribe import TRANSCRIBE
 from proxy.commands.command import (
-    EXIT_WITH_MORE_TO_COME,
     AdminRequest,
     Command,
     FeatureCommands,
@@ -133,11 +132,12 @@ def serve(
         return with_dev_key(config) if is_trial else config
 
     def announce(base_url: str, dev_key: str | None) -> None:
-        print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
+        lines = filter(None, (banner(base_url, dev_key, config_file), more))
+        print(*lines, sep="\n", flush=True)  # noqa: T201 - printed for a person
 
-    later_fetch = None
+    more, later_fetch = "", None
     if voices == "natural" or (voices is None and is_trial):
-        later_fetch = _fetch_voices(config_file, load())
+        more, later_fetch = _fetch_voices(config_file, load())
     try:
         _run_server(load, announce)
     finally:
@@ -170,20 +170,20 @@ def with_dev_key(config: Config) -> Config:
     return replace(config, server=replace(config.server, dev_key=True))
 
 
-def _fetch_voices(config_file: Path | None, config: Config) -> subprocess.Popen[bytes] | None:
+def _fetch_voices(config_file: Path | None, config: Config) -> tuple[str, subprocess.Popen[bytes] | None]:
     """Fetch natural voices in a process of its own: the server starts whatever happens there. If one can
-    speak, return a process that fetches the others. Raises CannotServe if the server could not start
-    afterwards, since its port is taken."""
+    speak, return a sentence on the others, and a process that fetches them. Raises CannotServe if the server
+    could not start afterwards, since its port is taken."""
     from proxy.processes import start_checks, supervisor
 
     if supervisor.is_running(config):
-        return None  # the start is refused, with that as the reason
+        return "", None  # the start is refused, with that as the reason
     start_checks.try_ports(config.server)
     config_option = () if config_file is None else ("--config", str(config_file))
     # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
     command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *config_option)
-    is_more = subprocess.run((*command, "--at-start"), check=False).returncode == EXIT_WITH_MORE_TO_COME
-    return subprocess.Popen((*command, "--beside")) if is_more else None
+    done = subprocess.run((*command, "--at-start"), check=False, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip(), subprocess.Popen((*command, "--beside")) if done.stdout else None
 
 
 def worker(config_file: ConfigFile = None) -> None:

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from proxy.config.sections import Config, Server
 
 
-EXIT_WITH_MORE_TO_COME = 75
-"""The status of `voices natural --at-start` if something is left for `voices natural --beside`."""
-
-
 class AdminRequest(NamedTuple):
     """A request to the handlers under /admin.
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from proxy.engines.hosts.hosted import HostedEngine
 
 LiveEngine: TypeAlias = "HostedEngine | InProcessEngine | CloudEngine | RemoteEngine"
-_WITHOUT_HOSTS = (InProcessEngine, CloudEngine, RemoteEngine)
+WITHOUT_HOSTS = (InProcessEngine, CloudEngine, RemoteEngine)
 
 _log = structlog.get_logger()
 
@@ -127,7 +127,7 @@ class Engines:
 
     def update_host(self, news: HostState | ProcessJobs) -> None:
         engine = self._live.get(news.engine)
-        if engine is None or isinstance(engine, _WITHOUT_HOSTS):
+        if engine is None or isinstance(engine, WITHOUT_HOSTS):
             return
         if isinstance(news, ProcessJobs):
             engine.note_jobs(news)
@@ -140,7 +140,14 @@ class Engines:
 
     def load_progress(self, name: str) -> float | None:
         engine = self._live[name]
-        return None if isinstance(engine, _WITHOUT_HOSTS) else engine.load_progress
+        return None if isinstance(engine, WITHOUT_HOSTS) else engine.load_progress
+
+    def fetch_of(self, name: str) -> tuple[HostState | None, tuple[str, ...]]:
+        """Return how far an engine is fetched, and what it will speak: nothing if it was not missing."""
+        engine = self._live[name]
+        if isinstance(engine, WITHOUT_HOSTS) or not engine.fetched_languages or engine.states[0].generation:
+            return None, ()
+        return engine.states[0], engine.fetched_languages
 
     def introductions(self) -> dict[str, bytes]:
         """Return the models and voices of each engine whose hosts are ready."""
@@ -162,7 +169,7 @@ class Engines:
 
     def _hosted(self) -> list[tuple[str, HostedEngine]]:
         return [
-            (name, engine) for name, engine in self._live.items() if not isinstance(engine, _WITHOUT_HOSTS)
+            (name, engine) for name, engine in self._live.items() if not isinstance(engine, WITHOUT_HOSTS)
         ]
 
     def cluster_suspects(self) -> dict[str, ClusterSuspects]:
@@ -172,17 +179,17 @@ class Engines:
     def on_wanted(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the name of an engine that a request needs and that loads on demand."""
         for engine in self._live.values():
-            if not isinstance(engine, _WITHOUT_HOSTS):
+            if not isinstance(engine, WITHOUT_HOSTS):
                 engine.on_wanted = tell
 
     def is_usable(self, name: str) -> bool:
         engine = self._live[name]
-        return engine.state == "ready" or (not isinstance(engine, _WITHOUT_HOSTS) and engine.can_load_now)
+        return engine.state == "ready" or (not isinstance(engine, WITHOUT_HOSTS) and engine.can_load_now)
 
     def is_busy(self, name: str) -> bool:
         """Tell whether hosts of this engine speak for this worker now."""
         engine = self._live[name]
-        return not isinstance(engine, _WITHOUT_HOSTS) and engine.is_busy
+        return not isinstance(engine, WITHOUT_HOSTS) and engine.is_busy
 
     def credentials(self, name: str) -> tuple[str, ...]:
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
@@ -234,7 +241,7 @@ class Engines:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 for engine in self._live.values():
-                    while engine.state == "starting" and not isinstance(engine, _WITHOUT_HOSTS):
+                    while engine.state == "starting" and not isinstance(engine, WITHOUT_HOSTS):
                         engine.changed.clear()
                         await engine.changed.wait()
 

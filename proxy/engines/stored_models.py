@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,8 @@ from speech_engine.model_manifest import ModelManifest, read_manifest
 
 FOLDER = "models"
 CURRENT = "current"
+FETCH_NOTE = ".fetch"
+"""The note of a fetch that runs beside a server."""
 
 MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
 """Keys of settings: a model's name; and the keys that a plugin gets instead, for one folder or several."""
@@ -170,7 +172,12 @@ def strictest_licence(models: Iterable[StoredModel]) -> str:
 def _model_for(plugin: str, name: str, data: str) -> StoredModel:
     model = ModelStore(data).stored_model(name)
     if model is None:
-        command = f"voxgate models import PATH --engine {plugin} --name {name}"
+        with suppress(OSError):
+            if f'"{plugin}"' in (ModelStore(data).folder / FETCH_NOTE).read_text():
+                raise ModelAbsent(f"{name} is not there yet: voxgate engines says how far it is fetched")
+        command = (
+            f"voxgate models pull {name}, or: voxgate models import PATH --engine {plugin} --name {name}"
+        )
         raise ModelAbsent(f"no model called {name} has been imported; run: {command} --licence …")
     if model.manifest.engine != plugin:
         raise UnusableModel(f"{name} was imported for {model.manifest.engine}, not for {plugin}")

@@ -269,6 +269,8 @@ class Planner:
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
         """Return the error for the client, with `advice` at its end. It is UpstreamFailed if the voice is not
         ready yet, or if a starting engine may provide the missing thing."""
+        if error.engine:
+            return self._catalogue.not_up_error(error.engine)
         if error.retry_after_s is not None:
             return UpstreamFailed(
                 error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s

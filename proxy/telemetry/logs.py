@@ -106,7 +106,7 @@ _log_file: LogFile | None = None
 
 
 def configure_logs(process: str, level: int = logging.INFO, worker: int | None = None) -> None:
-    """Write JSON lines to stderr, or readable ones to a terminal. Each names its process."""
+    """Write JSON lines to stderr, or warnings as readable ones to a terminal. Each names its process."""
     global _log_file
     process_fields: dict[str, object] = (
         {"process": process} if worker is None else {"process": process, "worker": worker}
@@ -118,6 +118,7 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
     ]
     factory: Any
     if sys.stderr.isatty():
+        level = max(level, logging.WARNING)
         # The default formatter shows local variables, which have users' data.
         plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         processors += [_cut_values, plain]

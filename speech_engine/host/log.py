@@ -1,6 +1,6 @@
 """A host's logger: the lines of the server's logs, from the standard library alone.
 
-They are JSON in a file or a pipe, and readable on a terminal, as structlog writes them for the server.
+They are JSON in a file or a pipe. On a terminal, warnings alone are readable lines, as structlog writes them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 _OFF, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
-_COLOURS = {"info": "\x1b[32m", "warning": "\x1b[33m"}
+_YELLOW = "\x1b[33m"
 _QUOTED = set(" \t=\r\n\"'")
 _KEY, _VALUE = "\x1b[36m", "\x1b[35m"
 
@@ -22,13 +22,14 @@ class HostLogger:
 
     def __init__(self, engine: str) -> None:
         self._engine = engine
-        self._write_line = _write_readable if sys.stderr.isatty() else _write_json
+        self._is_terminal = sys.stderr.isatty()
 
     def debug(self, event: str, **fields: Any) -> None:
         """Hosts do not log below info."""
 
     def info(self, event: str, **fields: Any) -> None:
-        self._write("info", event, fields)
+        if not self._is_terminal:
+            self._write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         self._write("warning", event, fields)
@@ -36,7 +37,7 @@ class HostLogger:
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         marks = {"process": "host", "engine": self._engine}
-        self._write_line(at, level, event, {**fields, **marks})
+        (_write_readable if self._is_terminal else _write_json)(at, level, event, {**fields, **marks})
 
 
 def _write_json(at: str, level: str, event: str, fields: dict[str, Any]) -> None:
@@ -47,7 +48,7 @@ def _write_json(at: str, level: str, event: str, fields: dict[str, Any]) -> None
 
 def _write_readable(at: str, level: str, event: str, fields: dict[str, Any]) -> None:
     shown = " ".join(f"{_KEY}{name}{_OFF}={_VALUE}{_shown(fields[name])}{_OFF}" for name in sorted(fields))
-    head = f"{_DIM}{at}{_OFF} [{_COLOURS[level]}{_BOLD}{level:<9}{_OFF}]"
+    head = f"{_DIM}{at}{_OFF} [{_YELLOW}{_BOLD}{level:<9}{_OFF}]"
     sys.stderr.write(f"{head} {_BOLD}{event:<30}{_OFF} {shown}\n")
     sys.stderr.flush()
 

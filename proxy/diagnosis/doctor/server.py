@@ -38,9 +38,9 @@ def server(config: Config) -> Iterator[Finding]:
     yield ok("server", f"running on {data}")
     for engine in answer["data"]:
         if engine["state"] == "failed":
-            yield wrong(
-                "engine", f"{engine['name']} failed: {engine['reason']}", _mend(config, engine["name"])
-            )
+            why, _, command = engine["reason"].rpartition("run: ")
+            do = f"run {command}" if why else _mend(config, engine["name"])
+            yield wrong("engine", f"{engine['name']} failed: {engine['reason']}", do)
         elif engine["state"] != "ready" or engine["reason"]:
             says = ": ".join(filter(None, (f"{engine['name']} is {engine['state']}", engine["reason"])))
             yield note("engine", says, "see voxgate engines; while it starts, try again in a moment")

@@ -57,9 +57,11 @@ class BuildProgress(NamedTuple):
     of_packages: int = 0
     line: str = ""
     megabytes: float = 0.0
+    title: str = ""
 
     def __str__(self) -> str:
         step = f"step {self.step} of {self.of_steps}: " if self.of_steps else ""
+        step = f"{self.title}: {step}" if self.title else step
         so_far = f", {self.megabytes:,.0f} MB" if self.megabytes else ""
         so_far = f", {self.packages} of {self.of_packages} packages" if self.of_packages else so_far
         return f"{step}{self.what}{so_far}"

@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from proxy.commands.tables import PrintForm
 from proxy.engines.environments.environment_build import BuildProgress
-from proxy.engines.stored_models import Progress
 
 EVERY_S = 10.0
 
@@ -59,18 +58,6 @@ def progress_line(form: PrintForm) -> Iterator[ProgressLine]:
         return
     with console.status("") as status:
         yield ProgressLine(lambda text: status.update(escape(text[: console.width - 4])), is_terminal=True)
-
-
-@contextmanager
-def reading(form: PrintForm) -> Iterator[Progress]:
-    """Show which file is read, on a terminal alone. With --json nothing is shown."""
-    with Console(stderr=True, quiet=form is True).status("reading") as status:
-
-        def show(what: str, done: int, of: int) -> None:
-            _, part = _whole_and_part(done, of)
-            status.update(escape(f"{what}{part}"))
-
-        yield show
 
 
 def _whole_and_part(done: int, of: int) -> tuple[str, str]:

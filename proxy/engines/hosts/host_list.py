@@ -188,7 +188,7 @@ class Hosts:
     def _note_missing(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
         """Note that an engine cannot start yet. Return its hosts: none."""
         if spec.name not in self._missing:
-            _log.warning("host.start.postponed", engine=spec.name, reason=reason)
+            _log.info("host.start.postponed", engine=spec.name, reason=reason)
         self._missing[spec.name] = spec
         for process in range(spec.processes):
             self.states[spec.name, process] = HostState(spec.name, process, 0, "failed", reason)

@@ -61,6 +61,7 @@ class HostedEngine(HelloEngine):
         self._lost_at = -FORGOTTEN_S
         """When a machine of the cluster was last lost: it may have recordings for `FORGOTTEN_S` more."""
         self._delivery = SampleDelivery(source)
+        self.fetched_languages: tuple[str, ...] = ()  # what it will speak, if it is being fetched
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}  # by the number in their states
         self._ready_at: dict[int, float] = {}
@@ -90,13 +91,13 @@ class HostedEngine(HelloEngine):
 
     @property
     def state(self) -> str:
-        """`ready` if a process is; else the first of `starting`, `restarting` and `waiting` that one is; else
+        """`ready` if a process is; else the first of `starting`, `restarting`, `waiting`, `installing`; else
         `unloaded` if one loads on demand; else the first of `failed`, `leaving` and `unloaded`. Without any
         process, it is `starting` until hosts are due, then `failed`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
-        for name in ("starting", "restarting", "waiting"):
+        for name in ("starting", "restarting", "waiting", "installing"):
             if name in states:
                 return name
         if any(state.loads_on_demand for state in self.states.values()):
@@ -127,8 +128,8 @@ class HostedEngine(HelloEngine):
 
     @property
     def load_progress(self) -> float | None:
-        starting = [state.loaded for state in self.states.values() if state.state == "starting"]
-        return max(starting, default=0.0) or None if self.state == "starting" else None
+        parts = [state.loaded for state in self.states.values() if state.state in ("starting", "installing")]
+        return max(parts, default=0.0) or None if self.state in ("starting", "installing") else None
 
     @property
     def may_bring_voices(self) -> bool:
@@ -277,7 +278,7 @@ class HostedEngine(HelloEngine):
             return
         if self.state == "failed":
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-        if self.state == "waiting":
+        if self.state in ("waiting", "installing"):
             raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
         if self.can_load_now:
             self.on_wanted(self.name)

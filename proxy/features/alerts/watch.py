@@ -27,7 +27,7 @@ from proxy.telemetry.machine import disk_room
 from proxy.telemetry.metrics import Metrics
 
 LOOK_EVERY_S = 30.0
-_UNSETTLED = ("starting", "restarting")
+_UNSETTLED = ("starting", "restarting", "installing")
 """An engine in these states may still have the trouble that it had, so its alerts do not end."""
 
 _log = structlog.get_logger()

@@ -33,6 +33,8 @@ from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import MAX_BODY_BYTES, Defaults, parse_speech
 from proxy.speech.split_text import EMOTION
 
+SubstituteReason = Literal["installing", "away", "busy", "voice"]
+
 
 class Controls(msgspec.Struct, frozen=True, kw_only=True):
     """What all models that would speak can follow: the lowest and the highest `pitch`, the `emotions`, the
@@ -47,6 +49,8 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request for speech would get. `language`, `model`, `voice`, `substitute` and `ignored` are as in
     the headers of its answer. If it is not `is_trained`, a model that follows rules would speak some of it.
+    The `substitute_reason` is that the voice's engine is `installing`, up to the part `installed`, not ready
+    and so `away`, or `busy`; or that it does not speak this with the `voice`.
 
     `characters`, `seconds` and `credits` are the most that is expected. That many credits would be held. An
     answer from the cache may cost less. `available` credits are left, null for no limit, and are
@@ -60,6 +64,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     voice: str
     substitute: str | None
+    substitute_reason: SubstituteReason | None
+    installed: float | None
     is_trained: bool
     characters: int
     seconds: float
@@ -116,12 +122,16 @@ class Estimates(Resource):
         parts = [run.part for run in call.totals.parts]
         spoken = [*zip(parts, call.totals.speaking_candidates, strict=True)]
         models = [candidate.models for _, candidate in spoken]
+        substituted = [part for part, each in spoken if each.substitute]
+        reason, installed = self._reason(speech.model, substituted[0]) if substituted else (None, None)
         return reply(
             Estimate(
                 language=call.plan.language,
                 model=", ".join(dict.fromkeys(model.name for each in models for model in each)),
                 voice=call.plan.voice_id,
                 substitute=call.totals.substitute or None,
+                substitute_reason=reason,
+                installed=installed,
                 is_trained=all(any(model.info.is_trained for model in each) for each in models),
                 characters=_characters(call),
                 seconds=round(hold.estimated_s, 3),
@@ -135,6 +145,17 @@ class Estimates(Resource):
                 controls=self._controls(call, spoken, own),
             )
         )
+
+    def _reason(self, model: str, part: Part) -> tuple[SubstituteReason, float | None]:
+        """Return why another voice speaks a part, and how far the engine of its own voice is fetched."""
+        live, offer = self._voices.catalogue.live, self._voices.catalogue.find_offer(model, part.language)
+        coming = [engine for engine in offer.unknown if part.voice.on(engine) is not None]
+        for engine in (*[each.model.engine for each in part.candidates if not each.needs_note], *coming):
+            if (state := live[engine].state) != "ready":
+                return "installing" if state == "installing" else "away", live.load_progress(engine)
+            if engine in live.late.names or live.is_busy(engine):
+                return "busy", None
+        return "voice", None
 
     def _controls(self, call: SpeechCall, spoken: Spoken, own: AccountLibrary) -> Controls:
         infos = [candidate.model.info for _, candidate in spoken]

@@ -12,13 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import (
-    EXIT_WITH_MORE_TO_COME,
-    CommandContext,
-    CommandResult,
-    FeatureCommands,
-    Group,
-)
+from proxy.commands.command import CommandContext, CommandResult, FeatureCommands, Group
 from proxy.commands.options import Sure
 from proxy.commands.tables import Grid, Line, Part
 
@@ -257,8 +251,8 @@ def voices_natural(
         first_voices.fetch_rest(here)
         return None
     if at_start:
-        if first_voices.fetch_before_start(here):
-            raise typer.Exit(EXIT_WITH_MORE_TO_COME)
+        if more := first_voices.fetch_before_start(here):
+            print(more)  # noqa: T201 - for `voxgate serve`
         return None
     return CommandResult(first_voices.fetch_natural_voices(here))
 

@@ -9,6 +9,7 @@ from proxy.config.finding import Finding, ProbeResults, note
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
 from proxy.feature import AppContext, Feature, FeatureInstance
+from proxy.telemetry.background import RepeatingTask
 
 
 @asynccontextmanager
@@ -16,9 +17,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     if context.engines is None:  # a command without engines suggests no models
         yield FeatureInstance(context)
         return
+    from proxy.features.models.fetch_note import LOOK_EVERY_S, FetchWatch
     from proxy.features.models.listing import open_galleries
 
-    yield FeatureInstance(context._replace(model_command_for=open_galleries(context.registry).command_for))
+    watch = FetchWatch(context.engines, context.config_at_start)
+    looking = RepeatingTask("fetch", watch.look, LOOK_EVERY_S, context.metrics)
+    try:
+        yield FeatureInstance(
+            context._replace(model_command_for=open_galleries(context.registry).command_for)
+        )
+    finally:
+        await looking.close()
 
 
 def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:

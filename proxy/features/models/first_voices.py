@@ -6,10 +6,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from policies.language import base_tag
 from proxy.commands.command import CommandContext
 from proxy.commands.tables import PrintForm
 from proxy.config import config_toml, natural
@@ -17,12 +18,13 @@ from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.environments.progress_line import progress_line, say
+from proxy.engines.environments.progress_line import ProgressLine, progress_line, say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
+from proxy.features.models.fetch_note import FetchNote
 from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.features.models.natural_file import (
     give_to_owner_after,
@@ -32,10 +34,10 @@ from proxy.features.models.natural_file import (
     write_layer,
 )
 from proxy.features.models.offers import licence_lines
+from proxy.features.models.pulling import is_pulled
 from proxy.file_store import data_folder
 
 _LONGEST_REASON = 300
-_NO_NATURAL_VOICES = "No natural voices, so espeak speaks"
 _PAUSES_S = (*(60.0 * 2**n for n in range(4)), *[900.0] * 96)
 """The pauses between fetches that fail: a minute, then longer, for a day."""
 
@@ -48,7 +50,7 @@ def fetch_natural_voices(here: CommandContext) -> dict[str, Any]:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in licence_lines(each)))
     unbuilt = _build_stand_in(config, loaded, here.form)
-    ready, faults = _fetch_models(config, loaded, listed, here.form)
+    ready, faults = _fetch_models(config, loaded, listed, progress_line(here.form))
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
     faults |= unbuilt or {}
@@ -63,97 +65,91 @@ def fetch_natural_voices(here: CommandContext) -> dict[str, Any]:
     }
 
 
-def fetch_before_start(here: CommandContext) -> bool:
-    """Fetch natural voices before a server starts. A failure is printed as one line, and the server starts.
-    If the first fetch fails, it is not repeated. Models that were lost later are fetched again.
-
-    Return True if the stand-in can speak: then `fetch_rest` fetches the other voices while the server runs.
-    """
+def fetch_before_start(here: CommandContext) -> str:
+    """Build the stand-in before a server starts. A failure is printed as one line, and the server starts. If
+    the first build fails, it is not repeated. Return a sentence on the models that `fetch_rest` fetches while
+    the server runs: those of a new server, and those that were lost."""
     try:
         config = here.config()
         stored = natural_file.read_checked(Path(config.data))
     except ConfigError:
-        return False  # the server that starts next prints the fault
+        return ""  # the server that starts next prints the fault
     if data_folder.is_held(Path(config.data)):
-        return False
+        return ""
+    loaded = registry.load()
     if stored is None:
-        return _fetch_first(config, here)
+        return _begin_first(config, loaded, here)
     if stored.sections:
-        return _fetch_lost(config, stored, here)
+        stands_in = f"engines.{natural_voices.STAND_IN}" in config.natural
+        for name, why in ((_build_stand_in(config, loaded, None) or {}) if stands_in else {}).items():
+            _say_missing(why, f"{name} cannot speak", _natural_command(here))
+        return _announce_rest(config, _find_lost(config, loaded, stored), stands_in=stands_in)
     if (Path(config.data) / natural.FILE).stat().st_size:
         say(f"No natural voices, so espeak speaks. To fetch them, run: {_natural_command(here)}")
-    return False
+    return ""
+
+
+def _announce_rest(config: Config, listed: Sequence[GalleryModel], *, stands_in: bool) -> str:
+    """Note that these models follow, before any worker looks. Return the sentence."""
+    if not listed:
+        return ""
+    with give_to_owner_after(config):
+        FetchNote(config.data, listed).write()
+    voices = sum(len(each.entry.genders) for each in listed)
+    languages = {base_tag(tag) for each in listed for tag in each.entry.languages}
+    now = "Heart speaks English now; " if stands_in else ""
+    return f"{now}{voices} voices in {len(languages)} languages follow in some minutes."
 
 
 def fetch_rest(here: CommandContext) -> None:
-    """Fetch the models that natural.toml names and the disk does not have, while the server runs. A failed
-    fetch is repeated later: some languages have no voice without it."""
-    config = here.config()
+    """Fetch the models that natural.toml names and the disk does not have, without a word, while the server
+    runs. A failed fetch is repeated later, since some languages have no voice without it. Its fault is noted
+    for the server, and printed once."""
+    config, loaded, command, said = here.config(), registry.load(), _natural_command(here), ""
     for pause_s in _PAUSES_S:
         stored = natural_file.read_checked(Path(config.data))
-        if stored is None or not _fetch_lost(config, stored, here, is_beside=True):
+        if stored is None or not (lacking := _find_lost(config, loaded, stored)):
             return
-        time.sleep(pause_s)
+        note = FetchNote(config.data, lacking)
+        note.is_built = all(natural_voices.is_built(loaded, each.plugin) for each in lacking)
+        note.is_fetched = all(is_pulled(ModelStore(config.data), each) for each in lacking)
+        try:
+            why = "; ".join(_fetch_models(config, loaded, lacking, nullcontext(note)).faults.values())
+        except (CommandRefused, OSError) as fault:
+            why = str(fault)
+        if why:
+            what = f"{', '.join(each.name for each in lacking)} could not be fetched"
+            why = f"{what}: {_one_line(why)}. It is tried again, ever later. To try now, run: {command}"
+            note.write(fault=why)
+            say(*(() if why == said else (why,)))
+            said = why
+            time.sleep(pause_s)
 
 
-def _fetch_first(config: Config, here: CommandContext) -> bool:
-    command = _natural_command(here)
+def _begin_first(config: Config, loaded: Registry, here: CommandContext) -> str:
     try:
-        loaded = registry.load()
-        listed = _choose_models(config, loaded, lambda _line: None)
-        if not listed:
-            return False
+        if not (listed := _choose_models(config, loaded, lambda _line: None)):
+            return ""
         say("Natural voices come first; without them: voxgate serve --voices plain (make serve VOICES=plain)")
         if natural_voices.find_missing(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in licence_lines(each)))
-        if (unbuilt := _build_stand_in(config, loaded, None)) == {}:  # the stand-in can speak
-            _add_to_layer(config, listed, {}, stands_in=True)
-            return True
-        ready, faults = _fetch_models(config, loaded, listed, None)
-        faults |= unbuilt or {}
-        why = "; ".join(faults.values())
-        if ready:
-            _add_to_layer(config, ready, faults)
-        else:
-            _write_empty_layer(config, why)
-        if why:
-            _say_missing(why, _ready_text(ready), command)
+        if unbuilt := _build_stand_in(config, loaded, None):
+            raise CommandRefused("; ".join(unbuilt.values()))
+        _add_to_layer(config, listed, {}, stands_in=unbuilt is not None)
+        return _announce_rest(config, listed, stands_in=unbuilt is not None)
     except (CommandRefused, OSError) as fault:
         _write_empty_layer(config, str(fault))
-        _say_missing(str(fault), _NO_NATURAL_VOICES, command)
-    return False
+        _say_missing(str(fault), "No natural voices, so espeak speaks", _natural_command(here))
+    return ""
 
 
-def _fetch_lost(config: Config, stored: Layer, here: CommandContext, *, is_beside: bool = False) -> bool:
-    """Fetch again the models and environments that natural.toml needs and the disk has lost. An upgrade needs
-    new environments. Return True if something is left for `fetch_rest`: the stand-in speaks meanwhile, or a
-    fetch that runs beside the server has failed."""
-    loaded = registry.load()
-    galleries = open_galleries(loaded)
+def _find_lost(config: Config, loaded: Registry, stored: Layer) -> list[GalleryModel]:
+    """Return the models that natural.toml needs, and the disk has lost, with those whose environment is lost:
+    an upgrade needs a new one."""
     in_force = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
-    names, command = "natural voices", _natural_command(here)
-    try:
-        named = natural_voices.models_of_sections(in_force, galleries)
-        stands_in = natural_voices.STAND_IN in in_force
-        unbuilt = _build_stand_in(config, loaded, None) if stands_in and not is_beside else None
-        for name, why in (unbuilt or {}).items():
-            _say_missing(why, f"{name} cannot speak", command)
-        lacking = natural_voices.find_missing(ModelStore(config.data), loaded, named)
-        if unbuilt == {} or not lacking:
-            return bool(lacking)
-        names, first = ", ".join(each.name for each in lacking), natural_voices.first_models(galleries)
-        command = next((each.command for each in lacking if each not in first), command)
-        if not is_beside:
-            say(f"A model, or what it runs in, is gone and comes again: {names}")
-            natural_voices.require_index(first)
-        _, faults = _fetch_models(config, loaded, lacking, None)
-        if faults:
-            _say_missing("; ".join(faults.values()), f"{', '.join(faults)} cannot speak", command)
-        return is_beside and bool(faults)
-    except (CommandRefused, OSError) as fault:
-        _say_missing(str(fault), f"{names} cannot speak", command)
-        return is_beside
+    named = natural_voices.models_of_sections(in_force, open_galleries(loaded))
+    return natural_voices.find_missing(ModelStore(config.data), loaded, named)
 
 
 def _natural_command(here: CommandContext) -> str:
@@ -161,13 +157,12 @@ def _natural_command(here: CommandContext) -> str:
     return f"{sys.argv[0]} voices natural{config}"
 
 
-def _ready_text(ready: Sequence[GalleryModel]) -> str:
-    return f"Only {', '.join(each.name for each in ready)} came" if ready else _NO_NATURAL_VOICES
-
-
 def _say_missing(why: str, what: str, command: str) -> None:
-    reason = " ".join(why.rpartition("ERROR: ")[2].split())[:_LONGEST_REASON]
-    say(f"{what}: {reason}. To fetch them, run: {command}")
+    say(f"{what}: {_one_line(why)}. To fetch them, run: {command}")
+
+
+def _one_line(why: str) -> str:
+    return " ".join(why.rpartition("ERROR: ")[2].split())[:_LONGEST_REASON]
 
 
 def _choose_models(config: Config, loaded: Registry, say_line: Callable[[str], None]) -> list[GalleryModel]:
@@ -183,14 +178,20 @@ def _choose_models(config: Config, loaded: Registry, say_line: Callable[[str], N
 
 
 def _fetch_models(
-    config: Config, loaded: Registry, listed: Sequence[GalleryModel], form: PrintForm
+    config: Config,
+    loaded: Registry,
+    listed: Sequence[GalleryModel],
+    showing: AbstractContextManager[ProgressLine | FetchNote],
 ) -> natural_voices.FetchedModels:
     store = ModelStore(config.data)
-    with progress_line(form) as shown, give_to_owner_after(config):
+    with showing as shown, give_to_owner_after(config):
         with hold_change_lock(
             store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)
         ):
-            return natural_voices.fetch_and_build(store, loaded, listed, shown.build, shown.fetch)
+            fetched = natural_voices.fetch_and_build(store, loaded, listed, shown.build, shown.fetch)
+            if not fetched.faults:
+                FetchNote(config.data, listed).remove()
+            return fetched
 
 
 def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> dict[str, str] | None:
@@ -200,7 +201,10 @@ def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> dict[s
         return None
     try:
         with progress_line(form) as shown:
-            natural_voices.build_environment(loaded, natural_voices.STAND_IN, shown.build)
+            title = natural_voices.STAND_IN_TITLE
+            natural_voices.build_environment(
+                loaded, natural_voices.STAND_IN, lambda each: shown.build(each._replace(title=title))
+            )
     except CommandRefused as fault:
         return {natural_voices.STAND_IN: str(fault)}
     return {}

@@ -32,6 +32,7 @@ _FIRST = ("kokoro-voices",)
 STAND_IN = "hibari"
 """The plugin that speaks until the first models are there, and later if they are too slow. Its package has
 its model."""
+STAND_IN_TITLE = f"{STAND_IN}, a natural English voice"
 FORMER_MODEL = "kokoro-int8"
 """The first model of earlier versions of voxgate. It is not supported any more."""
 
@@ -81,7 +82,7 @@ class _ProbeDeadline:
 
 
 def find_missing(store: ModelStore, registry: Registry, listed: Iterable[GalleryModel]) -> list[GalleryModel]:
-    return [each for each in listed if not is_pulled(store, each) or not _is_built(registry, each.plugin)]
+    return [each for each in listed if not is_pulled(store, each) or not is_built(registry, each.plugin)]
 
 
 class FetchedModels(NamedTuple):
@@ -150,7 +151,7 @@ def _build_all(registry: Registry, plugins: Iterable[str], say: Say) -> dict[str
     return faults
 
 
-def _is_built(registry: Registry, plugin: str) -> bool:
+def is_built(registry: Registry, plugin: str) -> bool:
     hosted = _hosted(registry, plugin)
     return hosted is None or environments.find_built(environments.recipe(plugin, hosted)) is not None
 

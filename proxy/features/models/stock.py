@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+
 from proxy.commands.command import CommandContext, CommandResult
 from proxy.commands.options import confirm_or_refuse
 from proxy.commands.tables import PrintForm
 from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.environments.progress_line import reading, say
+from proxy.engines.environments.progress_line import ProgressLine, say
 from proxy.engines.stored_models import BrokenModel, ModelStore, Progress, StoredModel, verify
 from proxy.errors import CommandRefused
 from proxy.features.models.changes import hold_change_lock, remove_version
@@ -23,6 +26,13 @@ from proxy.features.models.natural_file import forget_model, give_to_owner_after
 from speech_engine.model_files import ModelFormat
 
 _Version = StoredModel | BrokenModel
+
+
+@contextmanager
+def reading(form: PrintForm) -> Iterator[Progress]:
+    """Show which file is read, on a terminal alone. With --json nothing is shown."""
+    with Console(stderr=True, quiet=form is True).status("reading") as status:
+        yield ProgressLine(lambda text: status.update(escape(text)), is_terminal=True).fetch
 
 
 def import_by_hand(

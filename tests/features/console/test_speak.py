@@ -147,6 +147,43 @@ def test_the_estimate_tells_what_will_be_other_than_asked_for(reader: Reader) ->
         assert reader.tab.run("location.hash") == f"#/jobs/{job['id']}"
 
 
+_IN_PLACE = """(() => {
+  const ask = fetch;
+  window.fetch = async (...asked) => {
+    const answer = await ask(...asked);
+    if (String(asked[0]).endsWith("/estimate")) {
+      const told = { substitute: "nova", substitute_reason: window.reason, installed: 0.4 };
+      return new Response(JSON.stringify({ ...(await answer.json()), ...told }), answer);
+    }
+    if (!String(asked[0]).endsWith("/audio/speech")) return answer;
+    const headers = new Headers(answer.headers);
+    headers.set("x-voxgate-substitute", "nova");
+    return new Response(answer.body, { headers });
+  };
+})()"""
+
+
+def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
+    reader.open()
+    reader.tab.run(_IN_PLACE)
+    for reason, why in (
+        ("busy", " is busy, so nova speaks."),
+        ("away", " is not ready, so nova speaks."),
+        ("voice", "The engine does not have this voice. nova speaks in its place."),
+        ("installing", " is still being fetched (40\u00a0%), so nova speaks."),
+    ):
+        reader.tab.run(f"window.reason = '{reason}'")
+        reader.fill("#speak-input", f"Good morning, {reason}.")
+        reader.reads(why, ".notes")
+    speak(reader)
+    reader.wait(IS_HEARD)
+    reader.reads(why, "#speak-instead")
+    assert not reader.tab.run("at('#speak-with')"), "once more it would be the same voice"
+    # It is asked again by itself: the page says when the voice is there.
+    reader.tab.run("window.reason = 'voice'")
+    reader.reads("does not have this voice", ".notes")
+
+
 def test_the_code_says_what_the_page_says(reader: Reader, tmp_path: Path) -> None:
     reader.open()
     speak(reader, _TEXT)

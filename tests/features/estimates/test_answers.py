@@ -91,6 +91,7 @@ async def test_it_says_what_the_answer_would_say(
     for name in ("voice", "language"):
         assert found[name] == spoken[f"x-voxgate-{name}"]
     assert (found["substitute"] or "") == spoken.get("x-voxgate-substitute", "")
+    assert found["substitute_reason"] == ("voice" if found["substitute"] else None)
     assert ", ".join(found["ignored"]) == spoken.get("x-voxgate-ignored", "")
     assert found["available"] is None
 
@@ -147,6 +148,7 @@ async def test_an_engine_that_rests_gives_way_to_the_next(tmp_path: Path) -> Non
         assert (after["model"], after["substitute"], after["is_trained"]) == ("robot/m", "v", False)
         assert after["model"] == spoken.headers["x-voxgate-engine"]
         assert after["substitute"] == spoken.headers["x-voxgate-substitute"]
+        assert (before["substitute_reason"], after["substitute_reason"]) == (None, "away")
         assert after["dropped_tags"] == ["happy", "bored"]
 
 

@@ -14,13 +14,18 @@ import pytest
 
 from proxy.diagnosis.doctor import server as doctor_server
 from proxy.diagnosis.doctor.server import metrics_port, port, server
+from proxy.engines import registry
 from proxy.feature_list import load_config
+from proxy.features.models import natural_voices
+from proxy.features.models.fetch_note import FetchNote
+from proxy.features.models.listing import open_galleries
 from proxy.file_store import data_folder
 from proxy.processes import runtime
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
 from tests.tables import each_row
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +61,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     metrics = f"127.0.0.1:{free_port()}"
     text = TONE.replace("[server]", f'[server]\nport = {free_port()}\nmetrics = "{metrics}"')
     text += '[engines.broken]\nplugin = "tone"\nfail = "no such fault"\n'
+    text += '[engines.kokoro]\nmodel = "kokoro-voices"\n'
     environ = {"VOXGATE_SERVER__METRICS": metrics}
     with running(folder, text, environ=environ, command=(str(VOXGATE), "serve")) as server:
         yield server
@@ -109,6 +115,17 @@ def test_an_engine_that_failed_in_the_running_server_is_named(shared: Server, sa
     (failed,) = (row for row in said(shared, "doctor")["engine"] if row["found"].startswith("broken failed"))
     assert failed["state"] == "wrong"
     assert "engines.broken.fail: must be" in failed["found"]
+
+
+def test_an_engine_that_could_not_be_fetched_is_named_with_the_command(shared: Server, said: Said) -> None:
+    listed = natural_voices.first_models(open_galleries(registry.load()))
+    fault = "kokoro-voices could not be fetched: npm is away. To try now, run: voxgate voices natural"
+    FetchNote(str(shared.data), listed).write(fault=fault)
+
+    def named() -> list[str]:
+        return [row["do"] for row in said(shared, "doctor")["engine"] if fault in row["found"]]
+
+    until(lambda: named() == ["run voxgate voices natural"])
 
 
 def test_the_server_of_another_folder_is_told_apart(shared: Server, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ export default class JobPage extends Page {
     const texts = [
       waitText(job),
       this.isBroken && t("jobs.broken"),
-      job.substitute && t("speak.substitute", { voice: voiceName(job.substitute) }),
+      job.substitute && t("speak.substitute.voice", { voice: voiceName(job.substitute) }),
       fields && t("speak.ignored", { fields }),
     ];
     const error = job.error ? note(html`<span lang="en">${job.error}</span>`, "bad", "job-error") : nothing;

@@ -13,7 +13,7 @@ import { hasFeature, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
 const MOST_FILE_BYTES = 8 * 1024 * 1024;
-const PAUSE_MS = 600;
+const [PAUSE_MS, FETCH_MS] = [600, 5000];
 const OF_MORE = ["model", "pitch", "emotion", "instructions", "tag"];
 const FIELDS = ["input", "language", "speed", ...OF_MORE];
 
@@ -122,10 +122,12 @@ export default class SpeakPage extends Page {
     try {
       const estimate = await read("v1/audio/speech/estimate", { json, signal: aborter.signal });
       this.set({ estimate, estimated: JSON.stringify(json), doubt: null });
+      if (estimate.substitute_reason === "installing") this.estimateSoon(FETCH_MS);
     } catch (failure) {
       if (!(failure instanceof Failure)) return undefined;
       // What a moment's rush refuses is no news about the text.
       if (failure.code !== "rate_limit_exceeded") this.set({ doubt: failure });
+      if (failure.code === "engine_unavailable") this.estimateSoon(FETCH_MS);
     }
     return undefined;
   }
@@ -190,7 +192,7 @@ export default class SpeakPage extends Page {
     const json = { ...body, response_format: "pcm", stream_format: "words", ...(draft.isKept && hasFeature("history") && { history: true }) };
     // What the page has told of this very request is known. Else it is asked once the sound has come.
     const isKnown = this.estimate && this.estimated === JSON.stringify(body);
-    const spoken = { body, voice, clip, credits: isKnown ? this.estimate.credits : 0 };
+    const spoken = { body, voice, clip, estimate: isKnown ? this.estimate : null };
     const answer = await ask("v1/audio/speech", { json, signal: clip.aborter.signal });
     let isWhole = false;
     for await (const event of events(answer)) {
@@ -204,7 +206,7 @@ export default class SpeakPage extends Page {
       noteSpoken(Object.assign(spoken, { headers: answer.headers, first: clip.first }));
       shown?.reveal();
     }
-    if (!isKnown && hasFeature("estimates")) spoken.credits = await read("v1/audio/speech/estimate", { json: body }).then(({ credits }) => credits, () => 0);
+    if (!isKnown && hasFeature("estimates")) spoken.estimate = await read("v1/audio/speech/estimate", { json: body }).catch(() => null);
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
   }
   // The player is in sight once there is something to hear.

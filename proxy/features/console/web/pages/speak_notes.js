@@ -1,11 +1,11 @@
 // What is said of a text before it is spoken: its length and price, what will be other than asked for, and how it may
 // be spoken.
 
-import { hasNaturalVoices, languageChoices, noNatural, speakingModels, voiceName } from "../core/catalogue.js";
+import { hasNaturalVoices, languageChoices, noNatural, speakingModels } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
-import { formatName, isRobotTold } from "./spoken.js";
+import { formatName, isRobotTold, substituteText } from "./spoken.js";
 import { hasFeature, isAdmin } from "../core/session.js";
 import { duration, languageName, minutes, t, wholeFromTen } from "../core/texts.js";
 
@@ -46,10 +46,10 @@ function moreNote(page) {
 
 function estimateNotes({ estimate, doubt, hasCard }) {
   if (doubt || !estimate) return [doubt && failureText(doubt)];
-  const { substitute, dropped_tags: dropped } = estimate;
+  const { dropped_tags: dropped } = estimate;
   const ignored = estimate.ignored.filter((field) => field !== "emotion" || !dropped.length);
   return [
-    substitute && t("speak.substitute", { voice: voiceName(substitute) }),
+    substituteText(estimate),
     !(hasCard && isRobotTold(estimate.language ?? "")) && robotNote(estimate),
     dropped.length && t("speak.dropped", { tags: dropped.map((tag) => `[${tag}]`).join(" ") }),
     ignored.length && t("speak.ignored", { fields: ignored.join(", ") }),

@@ -2,7 +2,7 @@
 
 import { download, saveBlob } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { baseOf, isByRules, isNaturalIn, noNatural, titleOf, voiceName } from "../core/catalogue.js";
+import { baseOf, isByRules, isNaturalIn, noNatural, titleOf, voiceName, voiceOf } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, loaded } from "../core/page.js";
@@ -13,7 +13,7 @@ let isSaving = false;
 let isCoded = false;
 document.addEventListener("reader", () => { last = null; });
 
-// `credits` is what it costs at most to have it spoken once more.
+// `estimate` is what the page was told of the request, if it was.
 export function noteSpoken(spoken) {
   last = spoken;
 }
@@ -72,16 +72,22 @@ async function copy(page, name) {
   }
 }
 
+// Why another voice speaks than the one that was asked for, by an estimate.
+export function substituteText({ voice, substitute, substitute_reason: reason, installed }) {
+  return substitute && t(`speak.substitute.${reason}`, { name: titleOf(voiceOf(voice) ?? { name: voice }), voice: voiceName(substitute), percent: `${Math.round(100 * installed)}\u00a0%` });
+}
+
 // That a robot spoke, or another voice than the one that was asked for, and why. Null if neither did.
-function insteadOf({ voice, headers }) {
+function insteadOf({ voice, headers, estimate }) {
   const [engine, tag = "", substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`) ?? undefined);
+  const name = voice && titleOf(voice);
+  if (substitute && estimate?.substitute_reason === "installing") return { isRobot: false, isLate: false, name, tag, why: substituteText(estimate) };
   const [by] = (engine ?? "").split("/");
   const own = voice?.engines.find((name) => name !== by && !isByRules(name));
   const isRobot = by.split("+").some(isByRules);
   // Another name of a voice is no other speaker, unless a robot has it.
   const isLate = own && isNaturalIn(tag) && (isRobot ? substitute : substitute?.includes("/"));
   if (isRobot ? isNaturalIn(tag) && voice && !isLate : !isLate) return null;
-  const name = voice && titleOf(voice);
   const why = isRobot ? (isLate ? t("speak.late", { name }) : noNatural(tag)) : t("speak.stood_in", { voice: voiceName(substitute), name });
   return { isRobot, isLate, name, tag, why };
 }
@@ -100,7 +106,7 @@ function insteadLine(page) {
 
 export function spokenCard(page) {
   if (!last) return nothing;
-  const { headers, clip, first, credits } = last;
+  const { headers, clip, first, estimate } = last;
   const format = formatName(draft.format);
   const [engine, tag, substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`));
   const facts = { model: engine, language: languageName(tag ?? ""), ms: first };
@@ -117,6 +123,6 @@ export function spokenCard(page) {
     <div class="stack" id="speak-codes" ?hidden=${!isCoded}><div class="row steps">${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}</div>
       <pre id="speak-code" tabindex="0" hidden aria-label=${t("speak.code")}></pre></div>
     <p class="quiet small"><span id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</span>
-      <span id="speak-price">${credits && !isHere() ? t("speak.anew", { format, credits: t("speak.credits", { n: credits }) }) : nothing}</span></p>
+      <span id="speak-price">${estimate?.credits && !isHere() ? t("speak.anew", { format, credits: t("speak.credits", { n: estimate.credits }) }) : nothing}</span></p>
   </section>`;
 }

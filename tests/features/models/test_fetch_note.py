@@ -1,0 +1,150 @@
+"""What a running server knows of a fetch beside it: how far it is, how long to wait, or why it has failed."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from policies.alerts import engine_troubles
+from proxy.catalogue.catalogue import Catalogue
+from proxy.config.config_toml import Config
+from proxy.config.sections import EngineSection
+from proxy.engines import registry
+from proxy.engines.engine_list import Engines
+from proxy.engines.environments.environment_build import BuildProgress
+from proxy.engines.hosts.hosted import HostedEngine
+from proxy.engines.stored_models import ModelAbsent, with_models
+from proxy.errors import RequestFailed, UpstreamFailed
+from proxy.features.models import fetch_note, natural_voices
+from proxy.features.models.fetch_note import FetchNote, FetchWatch, note_path, read_note
+from proxy.features.models.listing import GalleryModel, open_galleries
+from speech_engine import EngineUnavailable
+from speech_engine.host.pipe_messages import HostState
+
+MISSING = HostState("kokoro", 0, 0, "failed", "no model called kokoro-voices has been imported")
+FAULT = "kokoro-voices could not be fetched: npm is away. To try now, run: voxgate voices natural"
+
+
+@pytest.fixture(scope="module")
+def listed() -> list[GalleryModel]:
+    return natural_voices.first_models(open_galleries(registry.load()))
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    moment = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: moment[0])
+    return moment
+
+
+class Watched:
+    """A worker's engines, whose Kokoro is missing, and what a client is told of it."""
+
+    def __init__(self, data: Path) -> None:
+        sections = {"kokoro": EngineSection(plugin="kokoro")}
+        config = Config(engines=sections, data=str(data), models={"tts-1": ("kokoro/standard",)})
+        self.engine = HostedEngine("kokoro")
+        engines = Engines({"kokoro": self.engine}, sections)
+        engines.update_host(MISSING)
+        self.engines, self.catalogue = engines, Catalogue(config, engines)
+        self.watch = FetchWatch(engines, config)
+
+    def refusal(self) -> RequestFailed:
+        with pytest.raises(UpstreamFailed) as caught:
+            self.catalogue.find_offer("tts-1", "es")
+        return caught.value
+
+
+def some(listed: list[GalleryModel], part: float) -> tuple[str, int, int]:
+    """The largest package, of which this part is there."""
+    largest = max((each for one in listed for each in one.entry.packages), key=lambda each: each.size)
+    return f"{largest.package} {largest.version}", int(largest.size * part), largest.size
+
+
+async def test_an_engine_that_is_fetched_is_installing_and_no_trouble(
+    tmp_path: Path, listed: list[GalleryModel], now: list[float]
+) -> None:
+    server, note = Watched(tmp_path), FetchNote(str(tmp_path), listed)
+    await server.watch.look()
+    assert (server.engine.state, server.engine.reason) == ("failed", MISSING.reason)
+    note.build(BuildProgress("installing the packages", 2, 4, packages=4, of_packages=8))
+    note.build(BuildProgress("installing the packages", 2, 4, packages=8))  # before their number is known
+    now[0] += 40.0
+    note.fetch(*some(listed, 1.0))
+    await server.watch.look()
+    part = server.engines.load_progress("kokoro")
+    assert part is not None
+    assert 0.3 < part < 0.4, "a quarter of the bytes, and three eighths of the build"
+    assert (server.engine.state, server.engine.reason) == ("installing", f"{part:.0%} is fetched")
+    assert [*engine_troubles("kokoro", server.engine.state, ())] == []
+    refusal = server.refusal()
+    assert refusal.retry_after_s == fetch_note._LONGEST_S, "more than a minute is left"
+    assert f"It is being fetched, {part:.0%} so far. Ask again in 60 seconds." in refusal.message
+    for each in (each for one in listed for each in one.entry.packages):
+        note.fetch(f"{each.package} {each.version}", each.size, each.size)
+    await server.watch.look()
+    assert 5.0 <= (server.refusal().retry_after_s or 0.0) < 60.0
+    with pytest.raises(EngineUnavailable):
+        server.engine._check_available(0.0)
+    note.remove()
+    await server.watch.look()
+    assert server.engine.state == "installing", "until the supervisor has seen it"
+    server.engines.update_host(HostState("kokoro", 0, 1, "starting"))
+    note.write(fault=FAULT)
+    await server.watch.look()
+    assert server.engine.state == "starting"
+    assert "It is starting." in server.refusal().message
+
+
+async def test_a_fetch_that_failed_is_told_with_the_command_and_nobody_waits(
+    tmp_path: Path, listed: list[GalleryModel]
+) -> None:
+    server = Watched(tmp_path)
+    FetchNote(str(tmp_path), listed).write(fault=FAULT)
+    await server.watch.look()
+    assert (server.engine.state, server.engine.reason) == ("failed", FAULT)
+    refusal = server.refusal()
+    assert (refusal.retry_after_s, refusal.headers) == (None, {"x-should-retry": "false"})
+    assert refusal.message.endswith("can run: voxgate voices natural")
+    with pytest.raises(EngineUnavailable, match="npm is away"):
+        server.engine._check_available(0.0)
+    note = FetchNote(str(tmp_path), listed)  # the next fetch: the fault stays until something comes
+    note.is_built = True
+    note.fetch(*some(listed, 0.01))
+    await server.watch.look()
+    assert server.engine.state == "failed"
+    note.fetch(*some(listed, 0.5))
+    await server.watch.look()
+    assert server.engine.state == "installing"
+
+
+async def test_an_engine_that_is_fetched_brings_its_own_languages_alone(
+    tmp_path: Path, listed: list[GalleryModel]
+) -> None:
+    server = Watched(tmp_path)
+    assert server.catalogue._unknown_engines(("kokoro/standard",), "de") == ("kokoro",)
+    FetchNote(str(tmp_path), listed).write()
+    revision = server.engines.revision
+    await server.watch.look()
+    assert server.engines.revision == revision + 1, "plans are made anew"
+    for tag, unknown in (("de", ()), ("pt-PT", ("kokoro",)), ("en", ("kokoro",))):
+        assert server.catalogue._unknown_engines(("kokoro/standard",), tag) == unknown
+
+
+def test_a_model_that_is_fetched_is_nothing_to_import(tmp_path: Path, listed: list[GalleryModel]) -> None:
+    FetchNote(str(tmp_path), listed).write()
+    for plugin, why in (("kokoro", "x is not there yet: voxgate engines"), ("piper", "models import PATH")):
+        section = EngineSection(plugin=plugin, model="x")
+        with pytest.raises(ModelAbsent, match=why):
+            with_models(section, listed[0].format_, str(tmp_path))
+
+
+async def test_a_fetch_that_was_killed_is_over(tmp_path: Path, listed: list[GalleryModel]) -> None:
+    server, path = Watched(tmp_path), note_path(str(tmp_path))
+    FetchNote(str(tmp_path), listed).write(part=0.5)
+    os.utime(path, (0, 0))
+    await server.watch.look()
+    assert (server.engine.state, server.engine.reason[:29]) == ("failed", "its fetch was broken off; run")
+    path.write_text("{")
+    assert read_note(path) is None
