@@ -62,6 +62,7 @@ def _values() -> dict[str, Collection[str]]:
     return {
         "player.": ["wrong", "unsure"],
         "gender.": _list("core/picker.js", "GENDERS"),
+        "gender.words.": _list("core/picker.js", "GENDERS"),
         "picker.": [*_list("core/picker.js", "GROUPS"), "language", "accent", "gender", "pitch"],
         "picker.any_": ["language", "accent", "gender", "pitch"],
         "voices.": ["all", "own", "starred"],

@@ -89,6 +89,28 @@ def test_a_text_is_heard_read_along_and_kept(reader: Reader, tmp_path: Path) -> 
     assert receipt
 
 
+_CHOSEN = """
+import('MODULE').then(({ catalogue, modelFor }) => ROWS.map(([ids, engines]) => {
+  catalogue.models = ids.map((id) => ({ id, owned_by: id.startsWith("e/") ? "e" : "voxgate" }));
+  return modelFor({ type: "catalogue", engines }, "gone");
+}))
+"""
+_MODELS = [
+    # The first of the list is the default. Two engines may speak by an alias, and one by its own models.
+    ("default narration e/m", "e f", "default"),
+    ("e/x narration e/m", "e f", "e/x"),
+    ("narration e/m", "e f", "narration"),
+    ("default narration e/m", "e", "e/m"),
+]
+
+
+def test_the_default_model_speaks_where_it_fits(reader: Reader) -> None:
+    reader.open()
+    rows = [(models.split(), engines.split()) for models, engines, _ in _MODELS]
+    script = _CHOSEN.replace("MODULE", _module(reader, "core/catalogue.js"))
+    assert reader.tab.run(script.replace("ROWS", json.dumps(rows))) == [chosen for _, _, chosen in _MODELS]
+
+
 def test_one_word_is_heard_to_its_end_and_again(reader: Reader) -> None:
     reader.open()
     speak(reader, "A")

@@ -121,11 +121,19 @@ export function speaksOther(voice, tag) {
   return tag && voice.language && voice.type !== "audio_sample" && baseOf(voice.language) !== baseOf(tag);
 }
 
+// The words of a text as they are compared: without capitals and accents. The marks of Thai stay.
+export function wordsOf(text) {
+  return text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "").split(/[^\p{L}\p{M}\p{N}]+/u).filter(Boolean);
+}
+
+// Whether each of the words begins a word that is known of the voice.
 export function isFound(voice, { words, language, gender }) {
   if (speaksOther(voice, language) || (gender && voice.gender !== gender)) return false;
-  const known = [voice.language && languageName(voice.language), voice.language, ...voice.tags, ...soundOf(voice)].filter(Boolean);
-  const sought = [voice.id, voice.name, voice.title, voice.description, ...known].join(" ").toLowerCase();
-  return words.every((word) => sought.includes(word));
+  const { id, name, title, description, tags, language: tag, gender: sex } = voice;
+  const known = [id, name, title, description, tag, tag && languageName(tag), ...tags, ...soundOf(voice)];
+  if (sex) known.push(t(`gender.${sex}`), t(`gender.words.${sex}`));
+  const sought = wordsOf(known.filter(Boolean).join(" "));
+  return words.every((word) => sought.some((each) => each.startsWith(word)));
 }
 
 // Before the catalogue is there, nothing is known to be missing.
@@ -141,14 +149,14 @@ export function speakingModels(isForJobs = false) {
 
 // An alias may lead to an engine that cannot speak a voice of one engine, or of recordings. Any other voice is
 // spoken in more languages by an alias: by the engine that is best at each. The model that is wanted is taken if it
-// fits. Undefined if none does.
+// fits, else the server's default, which is the first of all. Undefined if none does.
 export function modelFor(voice, wanted) {
   const models = [...speakingModels(), ...speakingModels(true)];
   const own = models.filter(({ owned_by: owner }) => voice?.engines.includes(owner));
   const isOfMany = voice && (voice.type === "cast" || (voice.type === "catalogue" && voice.engines.length > 1));
   const aliases = isOfMany ? models.filter(({ owned_by: owner }) => owner === "voxgate") : [];
   const fitting = [...aliases, ...own].map(({ id }) => id);
-  return fitting.includes(wanted) ? wanted : fitting[0];
+  return [wanted, catalogue.models[0]?.id].find((id) => fitting.includes(id)) ?? fitting[0];
 }
 
 export function isSpoken(tag) {
