@@ -74,6 +74,7 @@ def _values() -> dict[str, Collection[str]]:
             *_list("core/frame.js", "LINKS"),
             *(each for each in pages if f"frame.{each}" in _TEXTS["en"]),
         },
+        "frame.jobs/": ["book", "dub"],
         "limit.": [*_list("pages/account.js", "LIMITS"), *_list("pages/account.js", "OF_PLANS")],
         "limit.n.": _list("pages/account.js", "LIMITS"),
         "price.": _list("pages/account.js", "PRICES"),
@@ -82,7 +83,6 @@ def _values() -> dict[str, Collection[str]]:
         "admin.act.": ["grant", "correct", "suspend", "resume"],
         "admin.then.": ["suspend", "resume"],
         "jobs.": ["batch", "cut"],
-        "jobs.kind.": ["new", "book", "dub"],
         "jobs.fault.": [
             key.removeprefix("jobs.fault.") for key in _TEXTS["en"] if key.startswith("jobs.fault.")
         ],

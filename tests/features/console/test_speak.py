@@ -20,6 +20,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.slow_but("test_failures_are_told_where_they_can_be_mended")
 
 _TEXT = """It's "quoted", costs $5, and has a \\ in it."""
+_FIRST_WORDS = "It's quoted, costs $5, and has"
 IS_HEARD = (
     "shown('#speak-result') && !at('#speak-stop') && at('#player-play') && !at('#player-play').disabled"
 )
@@ -85,6 +86,7 @@ def test_a_text_is_heard_read_along_and_kept(reader: Reader, tmp_path: Path) -> 
     assert file.startswith(b"fLaC")
     kept = decoded(file, "flac")
     assert decode(kept.samples, kept.sample_rate_hz) == (_TEXT,)
+    assert reader.tab.downloads[-2:] == [f"Alloy - {_FIRST_WORDS}.{kind}" for kind in ("wav", "flac")]
     receipt = json.loads(reader.tab.downloaded(tmp_path, "button('Receipt').click()"))
     assert receipt
 

@@ -3,7 +3,7 @@
 import { read } from "./api.js";
 import { languageName, t } from "./texts.js";
 
-export const catalogue = { voices: [], models: [], hint: "" };
+export const catalogue = { voices: [], models: [], hint: "", titles: new Map() };
 const MOST_NAMED = 6;
 let reading = null;
 // Which reading counts: the answers of an earlier one are dropped.
@@ -32,6 +32,7 @@ async function readAll() {
   if (mine !== turn) return;
   Object.assign(catalogue, { models: known.data, hint: listed.hint ?? "" });
   catalogue.voices = listed.data.toSorted((a, b) => rankOf(a) - rankOf(b));
+  catalogue.titles = Map.groupBy(catalogue.voices.filter(isShown), titleOf);
 }
 
 export function voiceOf(id) {
@@ -43,10 +44,18 @@ export function titleOf({ name, title }) {
   return title || name;
 }
 
-// Where a request is told of, the name that it had, but for an engine's own id.
+// Where a request is told of, the name that it had, but for an engine's own id. Where names are alike, sex and language tell
+// the voices apart.
 export function voiceName(id) {
   const voice = voiceOf(id);
-  return voice && id.includes("/") ? titleOf(voice) : (voice?.name ?? id);
+  if (!voice) return id;
+  const name = id.includes("/") ? titleOf(voice) : voice.name;
+  const people = catalogue.titles.get(name)?.map((each) => String(personOf(each)));
+  return new Set(people).size > 1 ? [name, ...personOf(voice)].join(", ") : name;
+}
+
+export function personOf({ gender, language }) {
+  return [gender && t(`gender.${gender}`), language && languageName(language)].filter(Boolean);
 }
 
 // Whether a list for people shows the voice: each speaker once, under one name.
@@ -104,8 +113,7 @@ export function factsOf(voice) {
   if (!voice.engines.length) return [t("voice.unspoken")];
   const facts = [
     voice.type === "cast" && t("voice.cast"),
-    voice.gender && t(`gender.${voice.gender}`),
-    voice.language && languageName(voice.language),
+    ...personOf(voice),
     natureOf(voice),
   ];
   return facts.filter(Boolean);
