@@ -117,7 +117,7 @@ class Worker:
         ]
         client_routes = [
             *speech.speech_endpoints(speech_endpoint, forms, background),
-            *Models(catalogue, plans).endpoints,
+            *Models(catalogue, plans, server.default_model).endpoints,
             *voice_routes.voice_endpoints(voices, speech_endpoint, server.default_model),
             *client_endpoints(additions.endpoints),
             *Me(admin_tools, voices).endpoints,

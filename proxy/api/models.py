@@ -84,9 +84,8 @@ class AudioModelList(msgspec.Struct, frozen=True, kw_only=True):
 class Models(Resource):
     """The models that the caller may use. A model that the plan would refuse is not shown."""
 
-    def __init__(self, catalogue: Catalogue, plans: Plans) -> None:
-        self._catalogue = catalogue
-        self._plans = plans
+    def __init__(self, catalogue: Catalogue, plans: Plans, default_model: str) -> None:
+        self._catalogue, self._plans, self._default_model = catalogue, plans, default_model
 
     @endpoint("GET", "/v1/models", ModelList, access="catalogue", failures=(NotAllowed,), pace="list")
     async def list_models(self, request: Request) -> Response:
@@ -116,12 +115,12 @@ class Models(Resource):
         return reply(AudioModelList(data=named_models, models=named_models))
 
     def _usable_models(self, request: Request) -> list[ModelEntry]:
-        """Raise NotAllowed if the caller's plan is not in force."""
+        """Put the default model first. Raise NotAllowed if the caller's plan is not in force."""
         caller = caller_or_none(request.scope)
         # Without a caller the catalogue is public, and shows what any plan may use.
         terms = None if caller is None else self._plans.terms(caller)
         aliases, models = self._catalogue.list_models(terms)
-        return [
+        entries = [
             *map(self._alias_entry, aliases),
             *(
                 ModelEntry(
@@ -142,6 +141,7 @@ class Models(Resource):
                 for model in models
             ),
         ]
+        return sorted(entries, key=lambda entry: entry.id != self._default_model)
 
     def _alias_entry(self, alias: str) -> ModelEntry:
         models = self._catalogue.models_of_alias(alias)

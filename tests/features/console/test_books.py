@@ -25,12 +25,9 @@ _CHAPTERS = "[...document.querySelectorAll('#book-chapters tbody .name')].map((e
 def choose_file(
     reader: Reader, folder: Path, name: str, content: bytes, field: str = "input_file_id"
 ) -> None:
-    """Choose a file, and agree to its upload if that is asked."""
+    """Choose a file, and wait until it is uploaded or refused."""
     (folder / name).write_bytes(content)
     reader.file(f"#job-{field}", folder / name)
-    reader.wait(f"at('#question').open || at('#job-{field}-name, #job-{field}-alert')")
-    if reader.tab.run("at('#question').open"):
-        reader.press("Upload", "at('#question')")
     reader.wait(f"at('#job-{field}-name, #job-{field}-alert')")
 
 

@@ -62,6 +62,7 @@ def _values() -> dict[str, Collection[str]]:
     return {
         "player.": ["wrong", "unsure"],
         "gender.": _list("core/picker.js", "GENDERS"),
+        "gender.words.": _list("core/picker.js", "GENDERS"),
         "picker.": [*_list("core/picker.js", "GROUPS"), "language", "accent", "gender", "pitch"],
         "picker.any_": ["language", "accent", "gender", "pitch"],
         "voices.": ["all", "own", "starred"],
@@ -73,6 +74,7 @@ def _values() -> dict[str, Collection[str]]:
             *_list("core/frame.js", "LINKS"),
             *(each for each in pages if f"frame.{each}" in _TEXTS["en"]),
         },
+        "frame.jobs/": ["book", "dub"],
         "limit.": [*_list("pages/account.js", "LIMITS"), *_list("pages/account.js", "OF_PLANS")],
         "limit.n.": _list("pages/account.js", "LIMITS"),
         "price.": _list("pages/account.js", "PRICES"),
@@ -81,7 +83,6 @@ def _values() -> dict[str, Collection[str]]:
         "admin.act.": ["grant", "correct", "suspend", "resume"],
         "admin.then.": ["suspend", "resume"],
         "jobs.": ["batch", "cut"],
-        "jobs.kind.": ["new", "book", "dub"],
         "jobs.fault.": [
             key.removeprefix("jobs.fault.") for key in _TEXTS["en"] if key.startswith("jobs.fault.")
         ],

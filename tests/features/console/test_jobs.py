@@ -174,7 +174,6 @@ def test_a_recording_is_converted(reader: Reader, tmp_path: Path) -> None:
     reader.choose("#convert-consent", "true")
     reader.choose("#convert-response_format", "flac")
     reader.press("Convert")
-    reader.press("Upload", "at('#question')")
     _state(reader, "Done")
     assert ask(reader)["data"][0]["kind"] == "conversion"
     heard = decoded(reader.tab.downloaded(tmp_path, "at('#job-save').click()"), "flac")

@@ -18,7 +18,7 @@ def test_what_is_off_is_nowhere_and_the_rest_speaks(browser: Tab, tmp_path: Path
         reader = Reader(browser, server, server.mint_key(role="admin"))
         reader.open()
         reader.wait("at('nav')")
-        assert browser.run(_LINKS) == ["#/speak", "#/voices", "#/account", "#/admin"]
+        assert browser.run(_LINKS) == ["#/speak", "#/scripts", "#/voices", "#/account", "#/admin"]
         assert browser.run("[at('#speak-kept'), at('#speak-estimate')?.textContent.trim()]") == [None, ""]
         speak(reader, "Good morning.")
         assert heard(reader) == "Good morning."

@@ -20,6 +20,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.slow_but("test_failures_are_told_where_they_can_be_mended")
 
 _TEXT = """It's "quoted", costs $5, and has a \\ in it."""
+_FIRST_WORDS = "It's quoted, costs $5, and has"
 IS_HEARD = (
     "shown('#speak-result') && !at('#speak-stop') && at('#player-play') && !at('#player-play').disabled"
 )
@@ -85,8 +86,31 @@ def test_a_text_is_heard_read_along_and_kept(reader: Reader, tmp_path: Path) -> 
     assert file.startswith(b"fLaC")
     kept = decoded(file, "flac")
     assert decode(kept.samples, kept.sample_rate_hz) == (_TEXT,)
+    assert reader.tab.downloads[-2:] == [f"Alloy - {_FIRST_WORDS}.{kind}" for kind in ("wav", "flac")]
     receipt = json.loads(reader.tab.downloaded(tmp_path, "button('Receipt').click()"))
     assert receipt
+
+
+_CHOSEN = """
+import('MODULE').then(({ catalogue, modelFor }) => ROWS.map(([ids, engines]) => {
+  catalogue.models = ids.map((id) => ({ id, owned_by: id.startsWith("e/") ? "e" : "voxgate" }));
+  return modelFor({ type: "catalogue", engines }, "gone");
+}))
+"""
+_MODELS = [
+    # The first of the list is the default. Two engines may speak by an alias, and one by its own models.
+    ("default narration e/m", "e f", "default"),
+    ("e/x narration e/m", "e f", "e/x"),
+    ("narration e/m", "e f", "narration"),
+    ("default narration e/m", "e", "e/m"),
+]
+
+
+def test_the_default_model_speaks_where_it_fits(reader: Reader) -> None:
+    reader.open()
+    rows = [(models.split(), engines.split()) for models, engines, _ in _MODELS]
+    script = _CHOSEN.replace("MODULE", _module(reader, "core/catalogue.js"))
+    assert reader.tab.run(script.replace("ROWS", json.dumps(rows))) == [chosen for _, _, chosen in _MODELS]
 
 
 def test_one_word_is_heard_to_its_end_and_again(reader: Reader) -> None:

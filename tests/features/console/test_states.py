@@ -23,17 +23,24 @@ def test_a_list_without_a_row_is_readable(reader: Reader, page: str) -> None:
     reader.assert_readable(((375, "dark"), (1280, "light")))
 
 
-def test_tabs_stay_in_one_row_and_the_one_of_the_page_is_in_sight(reader: Reader) -> None:
+def test_tabs_stay_in_one_row_and_the_links_of_the_page_are_in_sight(reader: Reader) -> None:
     reader.tab.show(width=375)
     reader.open("voices")
-    for page in ("voices", "scripts", "lexicons", "mixes", "jobs", "tables", "webhooks", "history", "usage"):
+    tabbed = ("voices", "lexicons", "mixes", "jobs", "tables", "webhooks", "history", "usage")
+    for page in (*tabbed, "account", "jobs/dub", "scripts"):
         reader.go(page)
-        reader.wait("at('.tabs [aria-current]')")
-        assert (
-            reader.tab.run("new Set([...at('.tabs').children].map(({ offsetTop }) => offsetTop)).size") == 1
-        )
-        box = "at('.tabs [aria-current]').getBoundingClientRect()"
-        assert reader.tab.run(f"(({{ left, right }}) => left >= 0 && right <= innerWidth)({box})"), page
+        links = [".rail nav"]
+        if page in tabbed:
+            reader.wait("at('.tabs [aria-current]')")
+            links.append(".tabs")
+        for link in links:
+            rows = f"new Set([...at('{link}').children].map(({{ offsetTop }}) => offsetTop)).size"
+            assert reader.tab.run(rows) == 1
+            box = f"at('{link} [aria-current]').getBoundingClientRect()"
+            # The end of a bar may lie at half a pixel.
+            assert reader.tab.run(f"(({{ left, right }}) => left > -1 && right < innerWidth + 1)({box})"), (
+                page
+            )
         assert reader.tab.run("document.documentElement.scrollWidth") <= 375
     reader.tab.show(width=1280)
 

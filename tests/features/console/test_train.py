@@ -81,7 +81,6 @@ def test_twenty_recordings_become_a_model(
     reader.press(f"Train {_NAME}")
     # It goes on where it was left.
     _read(reader, tmp_path, 17)
-    reader.press("Upload", "at('#question')")
     reader.reads("Sentence 17 is kept: medium quality.", "#train-judged")
     assert reader.tab.run("document.activeElement.id") == "train-file"
     reader.reads("20 of 20 recordings", "#train-count")
@@ -155,7 +154,6 @@ def test_a_sentence_that_is_read_again_without_a_place_left(
         silent.write_bytes(wav_header(240_000, 24_000) + bytes(480_000))
         reader.file("#train-file-file", silent)
         reader.press("Send it")
-        reader.press("Upload", "at('#question')")
         reader.wait("window.letGo && at('#train-file-recorder').disabled")
         reader.tab.run("letGo()")
         # The earlier one had to go first. The page says so, and shows what there is.
@@ -190,7 +188,6 @@ def test_a_sentence_is_recorded_and_read_once_more(reader: Reader, tmp_path: Pat
     reader.tab.press("Enter")
     reader.reads("seconds: enough", "#train-file-recorder .said")
     reader.tab.press("Enter")
-    reader.press("Upload", "at('#question')")
     reader.reads("Sentence 1 is kept", "#train-judged")
     assert reader.tab.run("tracks.every((track) => track.readyState === 'ended')")
     first, recording = samples()
@@ -220,7 +217,6 @@ def test_a_long_recording_is_cut_after_its_price_was_told(
     reader.reads("credits", "#train-cut-price")
     reader.assert_readable(LOOKS[:1])
     reader.press("Cut it")
-    reader.press("Upload", "at('#question')")
     reader.reads("17 clips for a training; 0 were left out.", "#train-cut-done")
     reader.reads("18 of 20 recordings", "#train-count")
     reader.go(f"voices/{voice}")

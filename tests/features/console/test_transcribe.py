@@ -30,7 +30,6 @@ def _choose(page: Reader, folder: Path, data: bytes) -> None:
 
 def _send(page: Reader) -> None:
     page.press("Transcribe", "at('#page')")
-    page.press("Upload", "at('#question')")
 
 
 def _two(folder: Path, page: Reader) -> None:

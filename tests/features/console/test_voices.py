@@ -54,6 +54,37 @@ _STALE = """(() => {
 _NAMED = "[...document.querySelectorAll('.voices h3')].map((each) => each.textContent)"
 
 
+_KNOWN = """
+import(at('script[src]').src.replace('head.js', 'core/catalogue.js'))
+.then(({ catalogue, isFound, voiceName, wordsOf }) => {
+  const voices = [
+    ['ef_alex', 'Alex', 'es', 'male', 'low', 'quick'],
+    ['pf_alex', 'Alex', 'pt-BR', 'female', 'high', 'slow'],
+    ['af_jose', 'José', 'en-US', 'male', 'high', 'slow'],
+  ].map(([name, title, language, gender, pitch, pace]) => (
+    { id: `e/${name}`, name, title, language, gender, pitch, pace, tags: [], engines: [] }));
+  Object.assign(catalogue, { voices, titles: Map.groupBy(voices, ({ title }) => title) });
+  const found = (typed) => voices.filter((voice) => isFound(voice, { words: wordsOf(typed) }));
+  return [TYPED.map((typed) => found(typed).map(({ name }) => name)), voices.map(({ id }) => voiceName(id))];
+})
+"""
+_FOUND = {
+    "en": {
+        "low": "ef",
+        "slow": "pf af",
+        "woman": "pf",
+        "man": "ef af",
+        "male": "ef af",
+        "jose": "af",
+        "AL": "ef pf",
+        "pf_alex": "pf",
+    },
+    "pt-BR": {"mulher": "pf", "homem": "ef af", "portugues": "pf"},
+    "es": {"mujer alex": "pf", "hombre": "ef af", "español": "ef"},
+    "th": {"ผู้หญิง": "pf", "ผู้ชาย": "ef af", "หญิง": "pf"},
+}
+
+
 def _names(reader: Reader) -> list[str]:
     return list(reader.tab.run(_NAMED))
 
@@ -95,6 +126,20 @@ def test_voices_are_found_and_more_of_them_are_shown(reader: Reader) -> None:
     reader.fill("#voices-find", "zzz")
     reader.reads("0 voices", "#voices-found")
     assert reader.tab.run("document.querySelectorAll('*').length") < 1500
+
+
+def test_whole_words_and_their_beginnings_find_a_voice_in_each_language(reader: Reader) -> None:
+    for language, found in _FOUND.items():
+        reader.open()
+        reader.choose(".tongue", language)
+        reader.wait(f"document.documentElement.lang === '{language}'")
+        listed, names = reader.tab.run(_KNOWN.replace("TYPED", json.dumps(list(found))))
+        assert [" ".join(name.partition("_")[0] for name in each) for each in listed] == [*found.values()], (
+            found
+        )
+        assert len(set(names)) == 3
+        if language == "en":
+            assert names == ["Alex, male, Spanish", "Alex, female, Brazilian Portuguese", "José"]
 
 
 def test_a_voice_is_heard_and_used(reader: Reader) -> None:
@@ -207,7 +252,6 @@ def test_recordings_are_added_by_emotion_and_deleted(reader: Reader) -> None:
     reader.choose("#sample-emotion", "sad")
     reader.fill("#sample-ref_text", "Oh <b>no</b>.")
     reader.press("Add it")
-    reader.press("Upload")
     reader.reads("2 recordings", "#voice-samples")
     assert "Oh <b>no</b>." in reader.text("#voice-samples")
     reader.wait("document.activeElement.id === 'sample-file'")

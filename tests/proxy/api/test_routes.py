@@ -158,6 +158,14 @@ async def test_each_model_tells_what_it_speaks(server: Inside) -> None:
     assert (told["tts-1"], told["thai/m"]) == (None, ["th"])
 
 
+@each_row("default", ["tts-1", "tts-1-1106", "house/m"])
+async def test_the_default_model_is_the_first_of_the_list(tmp_path: Path, default: str) -> None:
+    config = CONFIG.replace("[server]", f'[server]\ndefault_model = "{default}"')
+    async with inside(tmp_path, config, engines()) as server:
+        [first, *_] = json_of(await server.ask("GET", "/v1/models"))["data"]
+    assert first["id"] == default
+
+
 async def test_an_account_without_a_plan_in_force_is_told_so_by_the_list(server: Inside) -> None:
     await accounts.change(server.worker.store, server.account.id, to_plan("gone"))
     answer = await server.ask("GET", "/v1/models")

@@ -95,6 +95,12 @@ export async function* events(answer, note = () => {}) {
   }
 }
 
+// The name of a file of sound: who speaks, and the first words, without what no file system takes.
+export function fileName(voice, text, format) {
+  const parts = [voice, text.trim().split(/\s+/, 6).join(" ")].map((each) => each.slice(0, 48).replace(/["*?<>|]+/g, "").replace(/[\p{C}\\/:\s]+/gu, " ").replace(/[\p{P}\s]+$/u, ""));
+  return `${parts.filter(Boolean).join(" - ")}.${format}`;
+}
+
 export function saveBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = Object.assign(document.createElement("a"), { href: url, download: name });

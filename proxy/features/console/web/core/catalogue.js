@@ -3,7 +3,7 @@
 import { read } from "./api.js";
 import { languageName, t } from "./texts.js";
 
-export const catalogue = { voices: [], models: [], hint: "" };
+export const catalogue = { voices: [], models: [], hint: "", titles: new Map() };
 const MOST_NAMED = 6;
 let reading = null;
 // Which reading counts: the answers of an earlier one are dropped.
@@ -32,6 +32,7 @@ async function readAll() {
   if (mine !== turn) return;
   Object.assign(catalogue, { models: known.data, hint: listed.hint ?? "" });
   catalogue.voices = listed.data.toSorted((a, b) => rankOf(a) - rankOf(b));
+  catalogue.titles = Map.groupBy(catalogue.voices.filter(isShown), titleOf);
 }
 
 export function voiceOf(id) {
@@ -43,10 +44,18 @@ export function titleOf({ name, title }) {
   return title || name;
 }
 
-// Where a request is told of, the name that it had, but for an engine's own id.
+// Where a request is told of, the name that it had, but for an engine's own id. Where names are alike, sex and language tell
+// the voices apart.
 export function voiceName(id) {
   const voice = voiceOf(id);
-  return voice && id.includes("/") ? titleOf(voice) : (voice?.name ?? id);
+  if (!voice) return id;
+  const name = id.includes("/") ? titleOf(voice) : voice.name;
+  const people = catalogue.titles.get(name)?.map((each) => String(personOf(each)));
+  return new Set(people).size > 1 ? [name, ...personOf(voice)].join(", ") : name;
+}
+
+export function personOf({ gender, language }) {
+  return [gender && t(`gender.${gender}`), language && languageName(language)].filter(Boolean);
 }
 
 // Whether a list for people shows the voice: each speaker once, under one name.
@@ -104,8 +113,7 @@ export function factsOf(voice) {
   if (!voice.engines.length) return [t("voice.unspoken")];
   const facts = [
     voice.type === "cast" && t("voice.cast"),
-    voice.gender && t(`gender.${voice.gender}`),
-    voice.language && languageName(voice.language),
+    ...personOf(voice),
     natureOf(voice),
   ];
   return facts.filter(Boolean);
@@ -121,11 +129,19 @@ export function speaksOther(voice, tag) {
   return tag && voice.language && voice.type !== "audio_sample" && baseOf(voice.language) !== baseOf(tag);
 }
 
+// The words of a text as they are compared: without capitals and accents. The marks of Thai stay.
+export function wordsOf(text) {
+  return text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "").split(/[^\p{L}\p{M}\p{N}]+/u).filter(Boolean);
+}
+
+// Whether each of the words begins a word that is known of the voice.
 export function isFound(voice, { words, language, gender }) {
   if (speaksOther(voice, language) || (gender && voice.gender !== gender)) return false;
-  const known = [voice.language && languageName(voice.language), voice.language, ...voice.tags, ...soundOf(voice)].filter(Boolean);
-  const sought = [voice.id, voice.name, voice.title, voice.description, ...known].join(" ").toLowerCase();
-  return words.every((word) => sought.includes(word));
+  const { id, name, title, description, tags, language: tag, gender: sex } = voice;
+  const known = [id, name, title, description, tag, tag && languageName(tag), ...tags, ...soundOf(voice)];
+  if (sex) known.push(t(`gender.${sex}`), t(`gender.words.${sex}`));
+  const sought = wordsOf(known.filter(Boolean).join(" "));
+  return words.every((word) => sought.some((each) => each.startsWith(word)));
 }
 
 // Before the catalogue is there, nothing is known to be missing.
@@ -141,14 +157,14 @@ export function speakingModels(isForJobs = false) {
 
 // An alias may lead to an engine that cannot speak a voice of one engine, or of recordings. Any other voice is
 // spoken in more languages by an alias: by the engine that is best at each. The model that is wanted is taken if it
-// fits. Undefined if none does.
+// fits, else the server's default, which is the first of all. Undefined if none does.
 export function modelFor(voice, wanted) {
   const models = [...speakingModels(), ...speakingModels(true)];
   const own = models.filter(({ owned_by: owner }) => voice?.engines.includes(owner));
   const isOfMany = voice && (voice.type === "cast" || (voice.type === "catalogue" && voice.engines.length > 1));
   const aliases = isOfMany ? models.filter(({ owned_by: owner }) => owner === "voxgate") : [];
   const fitting = [...aliases, ...own].map(({ id }) => id);
-  return fitting.includes(wanted) ? wanted : fitting[0];
+  return [wanted, catalogue.models[0]?.id].find((id) => fitting.includes(id)) ?? fitting[0];
 }
 
 export function isSpoken(tag) {

@@ -6,7 +6,7 @@ import { Failure, read, whenUnknown } from "./api.js";
 import { agrees } from "./dialogs.js";
 import { html, nothing } from "./lit.js";
 import { icon, Page } from "./page.js";
-import { forget, keepKey, mayBeSignedIn, hasSignedIn, noteSignIn, session, SIGNED_IN, takeFragment, takeKeptKey, wantedOffer } from "./session.js";
+import { forget, isHere, keepKey, mayBeSignedIn, hasSignedIn, noteSignIn, session, SIGNED_IN, takeFragment, takeKeptKey, wantedOffer } from "./session.js";
 import { language, t } from "./texts.js";
 
 function isOfSame(one, other) {
@@ -278,9 +278,10 @@ export class Door extends Page {
   }
 }
 
-// A recording in the account of a stranger is the stranger's, so the key of a link needs a question.
+// A recording in the account of a stranger is the stranger's, so the key of a link needs a question. A server on this
+// machine has no strangers.
 export async function mayUpload() {
-  if (!session.linkedKey || session.key !== session.linkedKey) return true;
+  if (!session.linkedKey || session.key !== session.linkedKey || isHere) return true;
   const title = t("upload.title", { name: session.me.account.name });
   if (!(await agrees({ title, text: t("upload.text"), no: t("upload.no"), yes: t("upload.yes") }))) return false;
   session.linkedKey = "";

@@ -4,6 +4,9 @@ import { catalogue, isSpoken, modelFor, speaksOther, voiceOf } from "./catalogue
 import { session } from "./session.js";
 import { language, t } from "./texts.js";
 
+const MOST_WORDS = 3;
+// As policies/text_tags.py has it.
+const LINE = /^[ \t\ufeff*_#>-]{0,8}([^\s[\]][^[\]\n]{0,63}?)[ \t*_]{0,4}(?::[*_]{0,3}(?!\S)|\uff1a[*_]{0,3})/gm;
 const EXAMPLE = "Good morning! I am one of the voices behind this server. Give me a text of your own.";
 
 export const draft = {
@@ -55,6 +58,20 @@ export function chooseFirst() {
 export function chooseVoice(voice) {
   if (speaksOther(voice, draft.language)) draft.language = "";
   Object.assign(draft, { voice: voice.id, model: modelFor(voice, draft.wanted) ?? draft.model });
+}
+
+export const keyOf = (name) => name.trim().split(/\s+/).join(" ").normalize("NFC").toLowerCase();
+
+// What begins lines as names do: how it is written, and how often, by key.
+export function namesOf(text) {
+  const found = new Map();
+  for (const [, written] of text.matchAll(LINE)) {
+    const name = written.trim().split(/\s+/).join(" ");
+    if (name.split(" ").length > MOST_WORDS || !/\p{L}/u.test(name)) continue;
+    const known = found.get(keyOf(name)) ?? { name, times: 0 };
+    found.set(keyOf(name), { ...known, times: known.times + 1 });
+  }
+  return found;
 }
 
 // The body of a speech request: fields that say nothing are left out.

@@ -20,9 +20,9 @@ const PAGES = {
   speak: async () => ({ default: SpeakPage }),
   ...Object.fromEntries(Object.keys(LOADED).map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])),
 };
-const LINKS = ["speak", "transcribe", "voices", "jobs", "history", "account", "admin"];
+const LINKS = ["speak", "scripts", "jobs/book", "jobs/dub", "transcribe", "voices", "jobs", "history", "account", "admin"];
 // Under which link of the frame a page is shown.
-const ABOVE = { scripts: "voices", lexicons: "voices", mixes: "voices", tables: "jobs", webhooks: "jobs", train: "voices", marks: "voices", usage: "history", orders: "account" };
+const ABOVE = { lexicons: "voices", mixes: "voices", tables: "jobs", webhooks: "jobs", train: "voices", marks: "voices", usage: "history", orders: "account" };
 
 // The page of an address, and what else it has. "#job_…" is in mails.
 function pageOf(hash) {
@@ -114,8 +114,8 @@ class Frame {
     this.page.mount(this.place.querySelector("#page"));
     entitle(this.page.title());
     this.draw();
-    // Of tabs that do not fit, the one of this page is in sight.
-    this.place.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    // Of links and tabs that do not fit, the one of this page is in sight.
+    for (const link of this.place.querySelectorAll("nav [aria-current]")) link.scrollIntoView({ block: "nearest", inline: "center" });
     if (isFirst) return undefined;
     scrollTo(0, 0);
     this.place.querySelector("#page h1")?.focus();
@@ -166,9 +166,9 @@ class Frame {
   }
 
   link(name) {
-    const [now] = this.name.split("/");
-    const isNow = name === (ABOVE[now] ?? now);
-    return html`<a href="#/${name}" aria-current=${isNow ? "page" : nothing}>${icon(name)}${t(`frame.${name}`)}</a>`;
+    const [first] = this.name.split("/");
+    const now = LINKS.includes(this.name) ? this.name : (ABOVE[first] ?? first);
+    return html`<a href="#/${name}" aria-current=${name === now ? "page" : nothing}>${icon(name.split("/").at(-1))}${t(`frame.${name}`)}</a>`;
   }
 
   purse() {

@@ -2,7 +2,7 @@
 // a second press stops what the first began.
 
 import { refreshAccount } from "./account.js";
-import { ask } from "./api.js";
+import { ask, fileName } from "./api.js";
 import { groupOf, titleOf } from "./catalogue.js";
 import { html, nothing } from "./lit.js";
 import { icon } from "./page.js";
@@ -11,7 +11,7 @@ import { t } from "./texts.js";
 
 let running = null;
 
-async function hear(page, { id, title, name = "speech.wav", load, isFree = false }) {
+async function hear(page, { id, title, name = fileName(title, "", "wav"), load, isFree = false }) {
   const isStop = running?.id === id;
   running?.aborter.abort();
   const turn = player.claim();

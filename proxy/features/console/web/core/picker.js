@@ -1,6 +1,6 @@
 // The voice picker: a dialog with all voices in groups, found by name, language and gender.
 
-import { catalogue, factsOf, groupOf, isFound, languageChoices } from "./catalogue.js";
+import { catalogue, factsOf, groupOf, isFound, languageChoices, wordsOf } from "./catalogue.js";
 import { draft } from "./draft.js";
 import { html, nothing } from "./lit.js";
 import { icon, select } from "./page.js";
@@ -13,7 +13,7 @@ const GENDERS = ["", "female", "male", "neutral"];
 
 // The voices that fit what was typed and chosen in these fields. `finder` has `words`, `language` and `gender`.
 export function foundVoices({ words, language, gender }) {
-  const wanted = { words: words.toLowerCase().split(/\s+/).filter(Boolean), language, gender };
+  const wanted = { words: wordsOf(words), language, gender };
   return catalogue.voices.filter((voice) => isFound(voice, wanted));
 }
 

@@ -89,6 +89,12 @@ export function isAdmin() {
   return session.me?.key.role === "admin";
 }
 
+// The server is on this machine.
+export const isHere = /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
+
+// Whether the reader can run a command on the server.
+export const isOperator = () => isHere || isAdmin();
+
 // Until it is known what the server has, it has everything.
 export function hasFeature(feature) {
   const { features } = session.server;

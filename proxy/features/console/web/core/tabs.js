@@ -6,7 +6,7 @@ import { t } from "./texts.js";
 
 // The pages below one link of the frame, each with the feature that it needs, if any.
 const AREAS = {
-  voices: { voices: "", scripts: "", lexicons: "lexicons", mixes: "own_voices" },
+  voices: { voices: "", lexicons: "lexicons", mixes: "own_voices" },
   jobs: { jobs: "", tables: "jobs", webhooks: "webhooks" },
 };
 

@@ -1,32 +1,18 @@
 // The voices of a cast: names, and for each a voice that can be heard and changed. Scripts, books and dubs have casts.
 
+import { genderOf } from "./genders.js";
 import { Failure, read } from "../core/api.js";
-import { baseOf, catalogue, forgetCatalogue, groupOf, isOfRules, loadCatalogue, modelFor, titleOf, voiceOf } from "../core/catalogue.js";
-import { draft } from "../core/draft.js";
+import { baseOf, catalogue, forgetCatalogue, groupOf, isOfRules, loadCatalogue, modelFor, personOf, titleOf, voiceOf } from "../core/catalogue.js";
+import { draft, keyOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
 import { hasFeature } from "../core/session.js";
-import { language, languageName, t } from "../core/texts.js";
+import { language, t } from "../core/texts.js";
 
 const MOST_NAMES = 16;
 const GROUPS = ["own", "natural", "rules"];
-const MOST_WORDS = 3;
-// As policies/text_tags.py has it.
-const LINE = /^[ \t\ufeff*_#>-]{0,8}([^\s[\]][^[\]\n]{0,63}?)[ \t*_]{0,4}(?::[*_]{0,3}(?!\S)|\uff1a[*_]{0,3})/gm;
-export const keyOf = (name) => name.trim().split(/\s+/).join(" ").normalize("NFC").toLowerCase();
-
-// What begins lines as names do: how it is written, and how often, by key.
-export function namesOf(text) {
-  const found = new Map();
-  for (const [, written] of text.matchAll(LINE)) {
-    const name = written.trim().split(/\s+/).join(" ");
-    if (name.split(" ").length > MOST_WORDS || !/\p{L}/u.test(name)) continue;
-    const known = found.get(keyOf(name)) ?? { name, times: 0 };
-    found.set(keyOf(name), { ...known, times: known.times + 1 });
-  }
-  return found;
-}
+const IN_TURN = { female: "male", male: "female" };
 
 // One speaker under one name: a cast has no cast in it.
 const speakers = () => catalogue.voices.filter(({ id, type, engines, shown_as: shown = id }) => engines.length && type !== "cast" && shown === id);
@@ -60,17 +46,19 @@ export class Cast extends Map {
   // The voice that the name has in a saved cast, so that the next volume sounds like the last one, or another one.
   voiceFor(name, tag) {
     const known = catalogue.voices.flatMap(({ cast }) => Object.entries(cast ?? {})).find(([each, id]) => keyOf(each) === keyOf(name) && voiceOf(id)?.engines.length);
-    return known?.[1] ?? this.nextVoice(tag);
+    return known?.[1] ?? this.nextVoice(name, tag);
   }
 
-  // The next natural voice of the language that nobody has yet, of an engine of the others; once all are taken, they
-  // begin anew.
-  nextVoice(tag = language) {
+  // The next natural voice of the language that nobody has yet: a woman's or a man's, as the name is, or else in turn. It is
+  // of an engine of the others, if there is one. Once all are taken, they begin anew.
+  nextVoice(name, tag = language) {
     const speaker = (id) => voiceOf(id)?.shown_as ?? voiceOf(id)?.alias_of ?? id;
     const taken = [...this.values()].map(({ voice }) => speaker(voice));
+    const gender = genderOf(name, tag) ?? taken.map((id) => IN_TURN[voiceOf(id)?.gender]).findLast(Boolean);
     const { engines: shared } = this;
     const isAlike = (voice) => !shared.length || voice.engines.some((engine) => shared.includes(engine));
-    const rankOf = (voice) => 4 * isOfRules(voice) + (placeOf(voice, tag) & 2) + !isAlike(voice);
+    const isOther = (voice) => Boolean(gender) && voice.gender !== gender;
+    const rankOf = (voice) => 8 * isOfRules(voice) + 2 * (placeOf(voice, tag) & 2) + 2 * isOther(voice) + !isAlike(voice);
     const order = speakers().toSorted((one, other) => rankOf(one) - rankOf(other));
     return (order.find(({ id }) => !taken.includes(speaker(id))) ?? order[taken.length % order.length])?.id ?? "";
   }
@@ -91,7 +79,7 @@ export function castRow(page, form, member, { about, tag, change, remove }) {
 
 function groupOptions(group, member, tag) {
   const voices = speakers().filter((voice) => groupOf(voice) === group).toSorted((one, other) => placeOf(one, tag) - placeOf(other, tag));
-  const nameOf = (voice) => [titleOf(voice), voice.gender && t(`gender.${voice.gender}`), voice.language && languageName(voice.language)].filter(Boolean).join(", ");
+  const nameOf = (voice) => [titleOf(voice), ...personOf(voice)].join(", ");
   return voices.length ? html`<optgroup label=${t(`picker.${group}`)}>${voices.map((voice) => html`<option value=${voice.id} ?selected=${voice.id === (voiceOf(member.voice)?.shown_as ?? member.voice)}>${nameOf(voice)}</option>`)}</optgroup>` : nothing;
 }
 

@@ -1,7 +1,7 @@
 // History: what was spoken and is kept. An entry is played, saved, said again, or deleted.
 
 import { bookTabs, daysOf, pager, periodOptions, ROWS, speakerNames, speakersOf } from "./books.js";
-import { ask, download, Failure, read } from "../core/api.js";
+import { ask, download, Failure, fileName, read } from "../core/api.js";
 import { catalogue, loadCatalogue, voiceOf } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { sayAgain } from "../core/draft.js";
@@ -17,9 +17,7 @@ function pathOf({ id }) {
   return `v1/history/${encodeURIComponent(id)}`;
 }
 
-function fileOf({ created_at: at, sound }) {
-  return `speech-${new Date(at * 1000).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}.${sound.format}`;
-}
+const fileOf = (entry) => fileName(speakerNames(entry.voice), titleOf(entry), entry.sound.format);
 
 // Telephone formats are for telephones. A browser may know a container by another name.
 function isPlayable({ media_type: type }) {

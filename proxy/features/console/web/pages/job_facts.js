@@ -4,7 +4,6 @@ import { ask, events, Failure, read } from "../core/api.js";
 import { voiceName } from "../core/catalogue.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
-import { hasFeature } from "../core/session.js";
 import { duration, language, number, t } from "../core/texts.js";
 
 const AGAIN_MS = 2000;
@@ -15,15 +14,6 @@ const LOOKS = { done: "good", failed: "bad", expired: "bad", waiting: "warn", pa
 
 export function jobPath(id) {
   return `v1/jobs/${encodeURIComponent(id)}`;
-}
-
-// The forms of new jobs, each with the feature that it needs, if any.
-const FORMS = { new: "", book: "books", dub: "dubs" };
-
-export function kindTabs(now) {
-  const names = Object.keys(FORMS).filter((name) => hasFeature(FORMS[name]));
-  return html`<p><a href="#/jobs">← ${t("frame.jobs")}</a></p>${names.length > 1 ? html`<nav class="tabs" aria-label=${t("jobs.new")}>
-    ${names.map((name) => html`<a href="#/jobs/${name}" aria-current=${name === now ? "page" : nothing}>${t(`jobs.kind.${name}`)}</a>`)}</nav>` : nothing}`;
 }
 
 export function titleOf({ title, id }) {

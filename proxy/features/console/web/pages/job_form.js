@@ -2,7 +2,7 @@
 // button that begins the job. What was chosen outlives a reload.
 
 import { Cast, castRow, castSaver } from "./cast.js";
-import { kindTabs, note } from "./job_facts.js";
+import { note } from "./job_facts.js";
 import { drop, keep, kept } from "./job_kept.js";
 import { upload } from "./job_upload.js";
 import { refreshAccount } from "../core/account.js";
@@ -27,7 +27,7 @@ export class FileJobPage extends Page {
   }
 
   title() {
-    return t("jobs.new");
+    return t(`frame.jobs/${this.kind}`);
   }
 
   async open() {
@@ -160,7 +160,7 @@ export class FileJobPage extends Page {
   }
 
   view() {
-    return html`<section class="view">${this.heading()}${kindTabs(this.kind)}${this.alert("page")}
+    return html`<section class="view">${this.heading()}${this.alert("page")}
       ${this.isReady ? html`<form class="pair" novalidate @submit=${(event) => this.submit(event)}>
         <div class="stack">${this.filesCard()}${this.cast.size ? this.castCard() : nothing}${this.preview ? this.previewCard() : nothing}</div>
         <div class="card stack delivery">${this.choices()}${this.price()}</div></form>` : nothing}

@@ -1,9 +1,9 @@
 // The form of a book: a file, what of it is read and what is left out, who reads it, and the audiobook.
 
-import { keyOf } from "./cast.js";
 import { FileJobPage } from "./job_form.js";
 import { fileField } from "./job_upload.js";
 import { formatName } from "./spoken.js";
+import { keyOf } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { duration, number, t } from "../core/texts.js";
 

@@ -4,7 +4,7 @@
 import { cleanTitle, JOB_FORMATS, note, priceText } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { Failure, OnceKey, read } from "../core/api.js";
-import { catalogue, loadCatalogue } from "../core/catalogue.js";
+import { catalogue, loadCatalogue, voiceName } from "../core/catalogue.js";
 import { consentsFor } from "../core/consents.js";
 import { mayUpload } from "../core/door.js";
 import { html, nothing } from "../core/lit.js";
@@ -92,7 +92,7 @@ export default class ConvertPage extends Page {
     return html`<form class="card stack narrow" novalidate @submit=${(event) => this.submit(event)}>
       <p class="quiet">${t("jobs.convert_text")}</p>
       ${this.chooser()}
-      ${this.choice("convert", "voice", t("history.voice"), { value: this.voice, options: options(this.voices), change: (voice) => this.set({ voice }) })}
+      ${this.choice("convert", "voice", t("history.voice"), { value: this.voice, options: this.voices.map(({ id }) => [id, voiceName(id)]), change: (voice) => this.set({ voice }) })}
       ${this.choice("convert", "model", t("speak.model"), { value: this.model, options: options(this.models), change: (model) => this.chooseModel(model) })}
       ${this.field("convert", "pitch", html`<span class="row apart">${t("speak.pitch")} <output class="num">${pitch}</output></span>`, html`<input id="convert-pitch" type="range" min="-12" max="12" step="1"
         .value=${String(this.pitch)} aria-valuetext=${pitch} @input=${(event) => this.set({ pitch: Number(event.target.value) })}>`)}

@@ -1,10 +1,10 @@
 // The form of a dub: subtitles, the original and shorter texts, a voice for each name, and the track.
 
-import { keyOf, namesOf } from "./cast.js";
 import { FileJobPage } from "./job_form.js";
 import { cleanTitle, note } from "./job_facts.js";
 import { fileField } from "./job_upload.js";
 import { formatName } from "./spoken.js";
+import { keyOf, namesOf } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
 import { duration, number, t } from "../core/texts.js";

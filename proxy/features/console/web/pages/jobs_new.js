@@ -1,6 +1,6 @@
 // The form of a job that speaks a long text, perhaps in chapters.
 
-import { cleanTitle, JOB_FORMATS, kindTabs, MOST_TITLE, note } from "./job_facts.js";
+import { cleanTitle, JOB_FORMATS, MOST_TITLE, note } from "./job_facts.js";
 import SpeakPage from "./speak.js";
 import { checkBox, estimateText, LONGEST, robotNote, slider } from "./speak_notes.js";
 import { formatName } from "./spoken.js";
@@ -58,11 +58,6 @@ export default class NewJobPage extends SpeakPage {
     return requestOf({ ...draft, text, pitch: 0, emotion: "", instructions: "" });
   }
 
-  readEstimate() {
-    this.measure();
-    return super.readEstimate();
-  }
-
   take(file) {
     if (file && !this.name) this.name = cleanTitle(file.name.replace(/\.\w+$/, ""));
     return super.take(file);
@@ -86,7 +81,7 @@ export default class NewJobPage extends SpeakPage {
   }
 
   view() {
-    return html`<section class="view">${this.heading()}${kindTabs("new")}${this.alert("page")}
+    return html`<section class="view">${this.heading()}<p><a href="#/jobs">← ${t("frame.jobs")}</a></p>${this.alert("page")}
       <form class="pair" novalidate @submit=${(event) => this.submit(event)}>
         <div class="stack">${this.text()}${this.chapters.length ? this.contents() : nothing}</div>
         ${this.delivery()}

@@ -135,7 +135,7 @@ export default class MixesPage extends Page {
     const taken = this.members.filter((each) => each !== member).map(({ id }) => id);
     const groups = Map.groupBy(this.voicesOf(this.engine), ({ language: tag }) => tag ?? "");
     const named = [...groups].map(([tag, voices]) => [tag ? languageName(tag) : t("picker.any_language"), voices]);
-    return named.map(([label, voices]) => html`<optgroup label=${label}>${voices.map(({ id, name, title }) => html`<option value=${id} ?selected=${id === member.id} ?disabled=${taken.includes(id)}>${title || name}</option>`)}</optgroup>`);
+    return named.map(([label, voices]) => html`<optgroup label=${label}>${voices.map(({ id }) => html`<option value=${id} ?selected=${id === member.id} ?disabled=${taken.includes(id)}>${voiceName(id)}</option>`)}</optgroup>`);
   }
 
 }

@@ -1,27 +1,33 @@
 // Scripts: a text in which names begin lines, and a voice for each name. It is spoken, or its cast becomes a voice.
 
-import { Cast, castRow, castSaver, keyOf, namesOf } from "./cast.js";
+import { Cast, castRow, castSaver } from "./cast.js";
 import SpeakPage from "./speak.js";
 import { spokenCard } from "./spoken.js";
 import { Failure } from "../core/api.js";
-import { draft, hideExample, keepExample, requestOf } from "../core/draft.js";
+import { draft, hideExample, keepExample, keyOf, namesOf, requestOf } from "../core/draft.js";
 import { html, nothing, repeat } from "../core/lit.js";
-import { areaTabs } from "../core/tabs.js";
-import { language, t } from "../core/texts.js";
+import { hasText, language, t } from "../core/texts.js";
 
 const MOST_NAMED = 16;
+const MOST_SHOWN = 3;
 const TAG = /\[([^[\]\n]{1,64})\]/g;
+// Words in brackets, but for the links of Markdown.
+const BRACKETS = /[ \t]{0,8}(?:\[([^[\]\n]{1,200})\](?!\()|(?<!\])\([^()\n]{1,200}\)|（[^（）\n]{1,200}）)/g;
 
 // The names and their voices, until there is another reader.
 const cast = new Cast();
 // What looks like a name and is not to be one.
 const refused = new Set();
+// Whether stage directions are spoken.
+let areSpoken = false;
 document.addEventListener("reader", () => [cast, refused].forEach((each) => each.clear()));
+
+const isTag = (word) => cast.has(keyOf(word)) || hasText(`emotion.${keyOf(word)}`) || /^pause\b/i.test(word);
 
 export default class ScriptsPage extends SpeakPage {
   constructor(path) {
     super(path);
-    Object.assign(this, { found: new Map(), tags: new Set(), name: "" });
+    Object.assign(this, { found: new Map(), tags: new Set(), said: "", directions: [], name: "" });
   }
 
   title() {
@@ -48,12 +54,19 @@ export default class ScriptsPage extends SpeakPage {
     keepExample();
   }
 
-  // Who speaks is found once the writer pauses: a name that begins two lines, or that is all in capitals.
+  // A name begins two lines, or is all in capitals. What else is in brackets is a stage direction.
   measure() {
-    this.found = namesOf(draft.text);
+    this.found = namesOf(areSpoken ? draft.text : draft.text.replace(BRACKETS, ""));
     this.tags = new Set([...draft.text.matchAll(TAG)].map(([, name]) => keyOf(name)));
     for (const [key, { isChosen }] of cast) if (!isChosen && !this.occurs(key)) cast.delete(key);
     for (const [key, { name, times }] of this.found) if (times > 1 || name === name.toUpperCase()) this.add(key, name);
+    this.directions = [];
+    const said = draft.text.replace(BRACKETS, (whole, word) => (word && isTag(word) ? whole : (this.directions.push(whole.trim()), "")));
+    this.said = areSpoken ? draft.text : said;
+  }
+
+  get spoken() {
+    return this.said;
   }
 
   occurs(key) {
@@ -62,7 +75,7 @@ export default class ScriptsPage extends SpeakPage {
 
   add(key, name) {
     if (cast.has(key) || refused.has(key) || cast.isFull) return;
-    cast.set(key, { name, voice: cast.nextVoice(this.tag) });
+    cast.set(key, { name, voice: cast.nextVoice(name, this.tag) });
   }
 
   get tag() {
@@ -85,11 +98,6 @@ export default class ScriptsPage extends SpeakPage {
     return requestOf({ ...draft, text, model: cast.model, voice: "", more: { voice: { cast: cast.named } } });
   }
 
-  readEstimate() {
-    this.measure();
-    return super.readEstimate();
-  }
-
   submit(event) {
     event?.preventDefault();
     this.measure();
@@ -98,7 +106,7 @@ export default class ScriptsPage extends SpeakPage {
   }
 
   view() {
-    return html`<section class="view speak narrow">${this.heading()}${areaTabs("voices", "scripts")}${this.alert("page")}
+    return html`<section class="view speak narrow">${this.heading()}${this.alert("page")}
       ${this.composer()}${spokenCard(this)}</section>`;
   }
 
@@ -107,8 +115,17 @@ export default class ScriptsPage extends SpeakPage {
     if (!cast.size) return html`<p class="quiet speakers" id="script-none">${t("scripts.none")}</p>`;
     return html`<section class="stack speakers" aria-labelledby="script-names"><h2 id="script-names" tabindex="-1">${t("scripts.names", { n: cast.size })}</h2>
       <ul class="rows" role="list" id="script-cast">${repeat(cast, ([key]) => key, ([key, member]) => this.member(key, member))}</ul>
-      ${castSaver(this, cast)}
+      ${this.directions.length ? this.directionsBox() : nothing}${castSaver(this, cast)}
       ${this.alert("script")}</section>`;
+  }
+
+  directionsBox() {
+    const shown = [...this.directions.slice(0, MOST_SHOWN), ...(this.directions.length > MOST_SHOWN ? ["…"] : [])].join(" ");
+    const change = ({ target }) => {
+      areSpoken = target.checked;
+      this.change({});
+    };
+    return html`<label class="tick"><input type="checkbox" id="script-directions" .checked=${areSpoken} @change=${change}><span class="name">${t("scripts.directions", { directions: shown })}</span></label>`;
   }
 
   member(key, member) {

@@ -1,7 +1,7 @@
 // Speak: a text, who speaks it and how, what it will cost, and what became of it.
 
 import { estimateText, languagesOf, LONGEST, moreControls, notices, range } from "./speak_notes.js";
-import { lastClip, noteSpoken, spokenCard, titleFor } from "./spoken.js";
+import { fileFor, lastClip, noteSpoken, spokenCard, titleFor } from "./spoken.js";
 import { Failure, OnceKey, ask, events, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, groupOf, loadCatalogue, titleOf, voiceOf } from "../core/catalogue.js";
@@ -115,6 +115,7 @@ export default class SpeakPage extends Page {
   }
 
   async readEstimate() {
+    this.measure?.();
     this.asked?.abort();
     if (!hasFeature("estimates") || !session.me || !this.spoken.trim() || !this.hasVoice) return this.set({ estimate: null, doubt: null });
     const aborter = (this.asked = new AbortController());
@@ -139,7 +140,7 @@ export default class SpeakPage extends Page {
       if (!session.me) throw new Failure({ message: t("door.missing"), code: "key_missing" });
       if (!this.spoken.trim()) throw new Failure({ message: t("speak.empty"), param: "input" });
       if (this.isJob) return this.makeJob();
-      const body = this.request(draft.text);
+      const body = this.request(this.spoken);
       return this.speak({ body, voice: voiceOf(body.voice) });
     }, FIELDS);
   }
@@ -151,7 +152,7 @@ export default class SpeakPage extends Page {
 
   async makeJob() {
     const { text } = draft;
-    const json = { ...this.request(text), response_format: draft.format, title: [...text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
+    const json = { ...this.request(this.spoken), response_format: draft.format, title: [...text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
     const job = await read("v1/jobs", { json, headers: this.once.of(json) });
     this.handedIn(text, job);
   }
@@ -164,7 +165,7 @@ export default class SpeakPage extends Page {
 
   async speak({ body, voice }) {
     player.stop();
-    const clip = player.open({ title: titleFor(body, voice), name: "speech.wav", text: body.input, isSpoken: true });
+    const clip = player.open({ title: titleFor(body, voice), name: fileFor({ body, voice }, "wav"), text: body.input, isSpoken: true });
     const { signal } = clip.aborter;
     speaking = clip;
     this.say(t("speak.asking"));

@@ -1,8 +1,8 @@
 // What is said of a text before it is spoken: its length and price, what will be other than asked for, and how it may
 // be spoken.
 
-import { hasNaturalVoices, languageChoices, noNatural, speakingModels } from "../core/catalogue.js";
-import { draft } from "../core/draft.js";
+import { hasNaturalVoices, languageChoices, noNatural, speakingModels, voiceOf } from "../core/catalogue.js";
+import { draft, keyOf, namesOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
 import { formatName, isRobotTold, substituteText } from "./spoken.js";
@@ -15,6 +15,8 @@ const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_
 const NOTHING = { pitch: [0, 0], emotions: [], instructions: 0 };
 const ANYTHING = { pitch: [-12, 12], emotions: [], instructions: LONGEST };
 const NATURAL = "voxgate voices natural";
+const MOST_NAMED = 16;
+let seen = { text: "", found: new Map() };
 
 export function estimateText({ estimate, doubt, length }) {
   if (!estimate || doubt) return "";
@@ -56,11 +58,19 @@ function estimateNotes({ estimate, doubt, hasCard }) {
   ];
 }
 
-// Names of a cast that the text lacks, and what looks like a name and would be read. An estimate is of the beginning of a
-// text, and a page of scripts knows them all.
+// What looks like names of a script: it begins two lines, or several do in capitals. A cast that is chosen has its names.
+function scriptNames() {
+  if (seen.text !== draft.text) seen = { text: draft.text, found: namesOf(draft.text) };
+  const known = Object.keys((voiceOf(draft.voice) ?? draft.more.voice)?.cast ?? {}).map(keyOf);
+  const isName = ({ name, times }) => times > 1 || (name === name.toUpperCase() && name !== name.toLowerCase());
+  const names = [...seen.found].filter(([key, each]) => !known.includes(key) && isName(each)).map(([, each]) => each);
+  return names.length > 1 || names[0]?.times > 1 ? names.map(({ name }) => name).slice(0, MOST_NAMED) : [];
+}
+
+// Names of a cast that the text lacks, and what looks like a name and would be read.
 function nameNotes({ estimate, doubt, unused, others, addOthers }) {
   const known = !doubt && estimate;
-  const [lacking, read] = [unused ?? (known?.unused_names || []), others ?? (known?.other_names || [])].map((names) => names.join(", "));
+  const [lacking, read] = [unused ?? (known?.unused_names || []), others ?? scriptNames()].map((names) => names.join(", "));
   return [
     lacking && t("scripts.lacking", { names: lacking }),
     read && html`${t("scripts.read", { names: read })} ${addOthers ? html`<button type="button" class="plain" id="script-add" @click=${addOthers}>${t("scripts.add")}</button>` : html`<a href="#/scripts">${t("scripts.give")}</a>`}`,

@@ -1,6 +1,6 @@
 // What was spoken last: who spoke, what is marked, and how to keep it. It stays when the page changes.
 
-import { download, saveBlob } from "../core/api.js";
+import { download, fileName, saveBlob } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { baseOf, isByRules, isNaturalIn, noNatural, titleOf, voiceName, voiceOf } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
@@ -26,6 +26,8 @@ export function titleFor({ voice: { cast } }, voice) {
   return cast ? Object.keys(cast).join(", ") : t("voice.cast");
 }
 
+export const fileFor = ({ body, voice }, format) => fileName(titleFor(body, voice), body.input, format);
+
 export function formatName(format) {
   return format.startsWith("g711") ? `${format.slice(5)}, 8 kHz` : format.toUpperCase();
 }
@@ -36,11 +38,11 @@ function isHere() {
 }
 
 async function save(page) {
-  if (isHere()) return saveBlob(last.clip.blob, "speech.wav");
+  if (isHere()) return saveBlob(last.clip.blob, last.clip.name);
   isSaving = true;
   page.update();
   const json = { ...last.body, response_format: draft.format };
-  await download("v1/audio/speech", `speech.${draft.format}`, { json }).finally(() => {
+  await download("v1/audio/speech", fileFor(last, draft.format), { json }).finally(() => {
     isSaving = false;
     page.update();
   });

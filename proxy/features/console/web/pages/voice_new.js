@@ -70,7 +70,7 @@ export default class NewVoicePage extends Page {
   view() {
     return html`<section class="view narrow">${this.heading()}
       ${this.hint ? hintNote(this.hint, "new-hint", this.language) : nothing}
-      ${this.isRead ? this.form() : nothing}${this.alert("page")}
+      ${this.isRead && !isUseless() ? this.form() : nothing}${this.alert("page")}
     </section>`;
   }
 
@@ -88,7 +88,7 @@ export default class NewVoicePage extends Page {
       <div class="card stack">${this.consent.view()}</div>
       ${cloners().length ? html`<fieldset class="card" id="new-engines"><legend class="skip">${t("voices.clones")}</legend>${cloners().map((engine) => this.cloner(engine))}</fieldset>` : nothing}
       ${this.alert("new")}
-      <div class="row"><button class="first" id="new-create" ?disabled=${isUseless()}>${t("voices.create")}</button>
+      <div class="row"><button class="first" id="new-create">${t("voices.create")}</button>
         <a class="button" href="#/voices">${t("voices.cancel")}</a>${this.statusLine()}</div>
     </form>`;
   }

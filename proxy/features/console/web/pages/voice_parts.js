@@ -5,7 +5,7 @@ import { catalogue, soundOf, titleOf, voiceOf } from "../core/catalogue.js";
 import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
-import { isAdmin, session } from "../core/session.js";
+import { isOperator, session } from "../core/session.js";
 import { day, languageName, t } from "../core/texts.js";
 
 const SOON_S = 7 * 86_400;
@@ -58,11 +58,11 @@ export function hintNote(hint, id, language) {
   const [, command] = hint.split(/ can add it with: /);
   const mute = language ? t("voices.mute_in", { language: languageName(language) }) : t("voices.mute");
   return html`<p class="note warn" id=${id} role="status">${icon("info")}<span>${mute} ${hint.includes("'engines'") ? t("voices.mute_clone") : nothing}
-    ${command && isAdmin() ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
+    ${command && isOperator() ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
 }
 
-// The operator alone can add a model that speaks recordings.
-export const operatorNote = (hint, id, language) => (hint && isAdmin() ? hintNote(hint, id, language) : nothing);
+// Operators alone can add a model that speaks recordings.
+export const operatorNote = (hint, id, language) => (hint && isOperator() ? hintNote(hint, id, language) : nothing);
 
 // The words for its sound, which were measured.
 export const soundTags = (voice) => soundOf(voice).map((word) => html`<span class="tag">${word}</span>`);

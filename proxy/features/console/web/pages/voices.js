@@ -4,7 +4,7 @@
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
 import { canStar, expiryTag, isMine, isStarred, isUseless, operatorNote, readMine, starButton, stateTags, useVoice } from "./voice_parts.js";
-import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, soundOf, titleOf } from "../core/catalogue.js";
+import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, soundOf, titleOf, wordsOf } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page, select } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
@@ -50,7 +50,7 @@ class VoicesPage extends Page {
 
   get found() {
     const isOfThem = { all: () => true, own: isMine, starred: isStarred }[this.whose];
-    const wanted = { ...this, words: this.words.toLowerCase().split(/\s+/).filter(Boolean) };
+    const wanted = { ...this, words: wordsOf(this.words) };
     return this.speakers.filter((voice) => isOfThem(voice) && isFound(voice, wanted)
       && (!this.accent || voice.language === this.accent) && (!this.pitch || voice.pitch === this.pitch));
   }
