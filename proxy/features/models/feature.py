@@ -39,4 +39,10 @@ def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -
             )
 
 
-FEATURE = Feature("models", _open, checks=(_older_voices,))
+def _robot(config: Config, *_found: object) -> Iterator[Finding]:
+    """Yield a note if nothing but espeak speaks."""
+    if {section.plugin for section in config.engines.values()} == {"espeak"}:
+        yield note("voices", "speech is a robot's", "run voxgate voices natural", name="espeak")
+
+
+FEATURE = Feature("models", _open, checks=(_older_voices, _robot), doctor=(("voices", _robot),))
