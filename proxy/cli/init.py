@@ -1,7 +1,4 @@
-"""`voxgate init shop`: a configuration to begin with.
-
-The imports inside functions are slow, and `voxgate --help` needs none of them.
-"""
+"""`voxgate init shop`: a configuration to begin with. Slow imports are inside functions."""
 
 from __future__ import annotations
 
