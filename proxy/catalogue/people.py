@@ -45,13 +45,12 @@ SignIn = Literal["closed", "invitation", "mail"]
 class People:
     """The users of accounts. `sign_in` says how they sign in: by a mailed link, only by an invitation, or not
     at all, so that an API key is needed. If `may_sign_up`, everybody with an address gets an account, which
-    begins with the `plan`. `terms` and `privacy` are links for the sign-in page, or ""."""
+    begins with the `plan`. `terms`, `privacy` and `imprint` are links for visitors, or ""."""
 
     sign_in: SignIn = "closed"
     may_sign_up = False
     plan = ""
-    terms = ""
-    privacy = ""
+    terms = privacy = imprint = ""
 
     async def user(self, id_: str) -> UserEntry | None:
         del id_

@@ -31,7 +31,7 @@ from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.features import FEATURE_LIST
 from proxy.cli.from_openai import FROM_OPENAI
-from proxy.cli.init import INIT
+from proxy.cli.init import INIT, natural_command
 from proxy.cli.keys import KEYS
 from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.options import ConfigFile, Printed
@@ -179,9 +179,7 @@ def _fetch_voices(config_file: Path | None, config: Config) -> tuple[str, subpro
     if supervisor.is_running(config):
         return "", None  # the start is refused, with that as the reason
     start_checks.try_ports(config.server)
-    config_option = () if config_file is None else ("--config", str(config_file))
-    # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
-    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *config_option)
+    command = natural_command(config_file)
     done = subprocess.run((*command, "--at-start"), check=False, stdout=subprocess.PIPE, text=True)
     return done.stdout.strip(), subprocess.Popen((*command, "--beside")) if done.stdout else None
 

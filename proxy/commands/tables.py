@@ -125,11 +125,6 @@ def number_cell(field: str) -> Cell:
     return lambda row: number_text(row[field])
 
 
-def show_accounts(answer: dict[str, Any]) -> list[Part]:
-    times = {name: time_cell(name) for name in ("created", "closed", "suspended")}
-    return [make_grid(answer, {"name": "name", "plan": "plan", **times, "id": "id"}, wide=("id",))]
-
-
 def show_account_list(answer: dict[str, Any]) -> list[Part]:
     columns: Columns = {
         "account": "title",
@@ -148,7 +143,10 @@ def show_account_list(answer: dict[str, Any]) -> list[Part]:
 
 
 def show_account(row: dict[str, Any]) -> list[Part]:
-    parts = show_accounts({"data": [row]})
+    title = row.get("title", row["name"])
+    times = {name: time_cell(name) for name in ("created", "closed", "suspended")}
+    columns: Columns = {"name": lambda _: title, "plan": "plan", **times, "id": "id"}
+    parts: list[Part] = [make_grid({"data": [row]}, columns, wide=("id",))]
     if agreed := facts_text(row["agreed"]):
         parts.append(Line(f"agreed: {agreed}"))
     if row.get("balance"):
@@ -157,7 +155,7 @@ def show_account(row: dict[str, Any]) -> list[Part]:
         )
         parts.append(_balance_grid(row["balance"], {"streams": str(row["streams"])}))
     if row.get("keys"):
-        parts += show_keys({"data": row["keys"], "account_names": {row["id"]: row["name"]}})
+        parts += show_keys({"data": row["keys"], "account_names": {row["id"]: title}})
     return parts
 
 

@@ -67,7 +67,7 @@ def test_the_wheel_serves_without_a_configuration_and_prints_a_key(installed: Pa
 
 def test_it_writes_a_shop(installed: Path, tmp_path: Path) -> None:
     environ = {**os.environ, **variables(8010, "http://127.0.0.1:8000")}
-    command = [str(installed / "bin" / "voxgate"), "init", "shop"]
+    command = [str(installed / "bin" / "voxgate"), "init", "shop", "--voices", "plain"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     source = ROOT / "proxy" / "features" / "payments" / "shop.toml"

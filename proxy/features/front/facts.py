@@ -36,6 +36,7 @@ class ShownVoice(NamedTuple):
     title: str
     language: str
     gender: str
+    is_robot: bool
     pitch: str
     pace: str
     sample: str | None
@@ -113,6 +114,7 @@ class FactsReader:
         self._first_ids = first
         self._speakers_revision = -1  # the voices were never read
         self._speakers = Speakers((), is_natural=False)
+        self._robots: frozenset[str] = frozenset()
         self._shown_ids: list[str] = []
 
     @property
@@ -129,7 +131,10 @@ class FactsReader:
         catalogue = self._voices.catalogue
         if self._speakers_revision != catalogue.live.revision:
             self._speakers_revision = catalogue.live.revision
-            self._speakers = speakers_of(catalogue.voices(), catalogue.models())
+            models = catalogue.models()
+            self._speakers = speakers_of(catalogue.voices(), models)
+            trained = {each.engine for each in models if each.info.is_trained}
+            self._robots = frozenset(each.engine for each in models) - trained
             self._shown_ids = self._speakers.choose_shown(self._first_ids)
 
     async def read_facts(self, entries: VoiceEntries) -> Facts:
@@ -141,7 +146,9 @@ class FactsReader:
         start_plan = config.plans.get(people.plan)
         offers = income.sold_offers()
         return Facts(
-            voices=[shown for id_ in self.shown_ids() if (shown := _find_shown(entries, id_)) is not None],
+            voices=[
+                shown for id_ in self.shown_ids() if (shown := self._find_shown(entries, id_)) is not None
+            ],
             clips=self._clips(entries),
             all_voices=len(self.speakers.voices),
             languages=len(self.speakers.languages),
@@ -168,21 +175,21 @@ class FactsReader:
         return [
             FrontClip(tag, sample.text, sample.address, voice)
             for tag, sample in samples
-            if sample is not None and (voice := _find_shown(entries, sample.voice)) is not None
+            if sample is not None and (voice := self._find_shown(entries, sample.voice)) is not None
         ]
 
+    def _find_shown(self, entries: VoiceEntries, id_: str) -> ShownVoice | None:
+        with suppress(NotFound, UpstreamFailed):
+            return _shown_voice(entries.entry_of(entries.known.voice_named(id_)), self._robots)
+        return None
 
-def _find_shown(entries: VoiceEntries, id_: str) -> ShownVoice | None:
-    with suppress(NotFound, UpstreamFailed):
-        return _shown_voice(entries.entry_of(entries.known.voice_named(id_)))
-    return None
 
-
-def _shown_voice(entry: VoiceEntry) -> ShownVoice:
+def _shown_voice(entry: VoiceEntry, robots: frozenset[str]) -> ShownVoice:
     pitch, pace = [each if each is not UNSET and each else "" for each in (entry.pitch, entry.pace)]
     sample = "" if entry.sample is UNSET else entry.sample
     title = entry.title or entry.name
-    return ShownVoice(title, entry.language or "", entry.gender or "", pitch, pace, sample)
+    is_robot = bool(entry.engines) and robots.issuperset(entry.engines)
+    return ShownVoice(title, entry.language or "", entry.gender or "", is_robot, pitch, pace, sample)
 
 
 def _abilities(

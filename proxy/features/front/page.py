@@ -15,7 +15,7 @@ from proxy.features.front.facts import Facts, ShownVoice
 from proxy.features.front.look import Look
 from proxy.features.front.markup import Html, html, joined
 from proxy.features.front.section import FrontSection
-from proxy.features.front.texts import Texts
+from proxy.features.front.texts import Texts, pages_of
 
 _LANGUAGE_NAMES = {"en": "English", "pt-BR": "Português", "th": "ไทย", "es": "Español"}
 _SIGN_IN = "#/sign-in"
@@ -138,7 +138,7 @@ class FrontPage(NamedTuple):
     def _speaker_words(self, voice: ShownVoice) -> str:
         gender = {"female": self.texts("woman"), "male": self.texts("man")}.get(voice.gender.lower(), "")
         language = self.texts.language_name(voice.language) if voice.language else ""
-        return ", ".join(filter(None, (gender, language)))
+        return ", ".join(filter(None, (self.texts("robot") if voice.is_robot else gender, language)))
 
     def _sample_html(self) -> Html:
         if not self.facts.clips:
@@ -224,11 +224,14 @@ class FrontPage(NamedTuple):
     def _price_html(self, offer: Offered, *, is_first: bool) -> Html:
         texts, is_plan = self.texts, offer.object == "plan"
         amount = Decimal(offer.amount)
-        bought = [] if offer.minutes is None else [texts.speech(offer.minutes)]
-        bought += [] if offer.credits is None else [texts("credits", n=texts.number(offer.credits))]
+        minutes = offer.minutes.number if offer.minutes else None
+        bought = [texts.speech(offer.minutes)] if offer.minutes and is_plan else []
+        # Where a credit is a minute, one number says both.
+        if offer.credits is not None and offer.credits != minutes:
+            bought.append(texts("credits", n=texts.number(offer.credits)))
         lines = [" · ".join(bought)] if bought else []
-        if offer.minutes is not None and offer.minutes.number >= 1:
-            each = amount / Decimal(str(offer.minutes.number))
+        if minutes is not None and minutes >= 1:
+            each = amount / Decimal(str(minutes))
             lines.append(texts("a_minute", price=texts.price(each, offer.currency)))
         lines += [*self._limit_lines(offer), *offer.features, texts("ends" if is_plan else "stays")]
         title = offer.name[:1].upper() + offer.name[1:] if is_plan else self._pack_title(offer)
@@ -254,15 +257,16 @@ class FrontPage(NamedTuple):
         limits = {} if offer.limits is None else msgspec.structs.asdict(offer.limits)
         texts = self.texts
         shown = [(name, n) for name in self.facts.limits if (n := limits.get(name))]
+        shown = [(name, pages_of(n) if name == "job_characters" else n) for name, n in shown]
         return [texts(f"limit.{name}{'_one' if n == 1 else ''}", n=texts.number(n)) for name, n in shown]
 
     def _pack_title(self, offer: Offered) -> str:
-        minutes = int(offer.minutes.number) if offer.minutes else 0
-        return self.texts("pack_of", n=self.texts.number(minutes)) if minutes > 1 else self.texts("pack")
+        minutes = offer.minutes
+        return self.texts.time(minutes.number) if minutes and minutes.number > 1 else self.texts("pack")
 
     def _footer_html(self) -> Sequence[Html]:
         people, texts = self.people, self.texts
-        legal = [(texts("terms"), people.terms), (texts("privacy"), people.privacy)]
+        legal = [(texts(name), getattr(people, name)) for name in ("terms", "privacy", "imprint")]
         links = [*legal, *((each.title, each.url) for each in self.section.links)]
         shown = [html("outside", address=address, text=title) for title, address in links if address]
         runs = html("runs", text=texts("runs"))

@@ -17,14 +17,22 @@ from proxy.api.front import LANGUAGES
 
 _FOLDER = Path(__file__).parent / "texts"
 _WITH_COMMA = ("es", "pt")
-_SIGNS = {"BRL": "R$ ", "EUR": "€ ", "GBP": "£", "INR": "₹", "MXN": "MX$", "THB": "฿", "USD": "$"}
+_SIGNS = {"BRL": "R$ ", "EUR": "€ ", "GBP": "£", "INR": "₹", "MXN": "MX$", "THB": "฿"}
 _COMMAS = str.maketrans(",.", ".,")
 _CENT = Decimal("0.01")
+_PAGE_CHARACTERS = 1800
 
 
 @cache
 def _texts(language: str) -> Mapping[str, str]:
     return msgspec.json.decode((_FOLDER / f"{language}.json").read_bytes(), type=dict[str, str])
+
+
+def pages_of(characters: int) -> int:
+    """Return how many pages of a book a text has: two digits, rounded down, and never none."""
+    pages = max(1, characters // _PAGE_CHARACTERS)
+    unit: int = 10 ** max(0, len(str(pages)) - 2)
+    return pages // unit * unit
 
 
 def language_of(wanted: str, accepted: str) -> str:
@@ -57,9 +65,7 @@ class Texts(NamedTuple):
 
     def time(self, minutes: float) -> str:
         whole = max(1, int(minutes))
-        if whole >= 120 or (whole > 60 and whole % 60):
-            return self("hours", h=self.number(whole // 60), m=whole % 60)
-        return self("minute") if whole == 1 else self("minutes", m=whole)
+        return self("minute") if whole == 1 else self("minutes", m=self.number(whole))
 
     def speech(self, minutes: Minutes) -> str:
         return self("about" if minutes.is_about else "speech", time=self.time(minutes.number))
@@ -76,4 +82,5 @@ class Texts(NamedTuple):
             text = f"{amount:.2f}" if amount >= _CENT else f"{amount:.4f}"
         if base_tag(self.language) in _WITH_COMMA:
             text = text.translate(_COMMAS)
-        return f"{_SIGNS.get(currency, f'{currency} ')}{text}"
+        sign = self("usd") if currency == "USD" else _SIGNS.get(currency, f"{currency} ")
+        return f"{sign}{text}"

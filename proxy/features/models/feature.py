@@ -31,8 +31,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Yield a note for each engine whose model is not supported any more, and for kokoro's if the stand-in is
-    not configured."""
+    """Yield a note for each engine whose model is not supported any more, or without kokoro's stand-in."""
     from proxy.features.models.natural_voices import FORMER_MODEL, STAND_IN
 
     has_stand_in = any(section.plugin == STAND_IN for section in config.engines.values())
@@ -43,9 +42,13 @@ def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -
             yield note("engine", found, "run voxgate voices natural", name=name)
         if section.model == FORMER_MODEL:
             do = "voices natural" if is_ours else "models pull kokoro-voices, and name that as its model"
-            yield note(
-                "engine", f"the voices of {FORMER_MODEL} speak no more", f"run voxgate {do}", name=name
-            )
+            found = f"the voices of {FORMER_MODEL} speak no more"
+            yield note("engine", found, f"run voxgate {do}", name=name)
 
 
-FEATURE = Feature("models", _open, checks=(_older_voices,))
+def _robot(config: Config, *_found: object) -> Iterator[Finding]:
+    if {section.plugin for section in config.engines.values()} == {"espeak"}:
+        yield note("voices", "speech is a robot's", "run voxgate voices natural", name="espeak")
+
+
+FEATURE = Feature("models", _open, checks=(_older_voices, _robot), doctor=(("voices", _robot),))

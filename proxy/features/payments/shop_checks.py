@@ -43,6 +43,10 @@ def _check_sales(config: Config, section: PaymentsSection) -> Iterator[Finding]:
         if (plan := config.plans.get(offer.name)) is not None:
             yield from _check_sold_plan(config, offer, plan)
     yield from _check_packs(config, section)
+    users = USERS.of(config)
+    if empty := [name for name in ("terms", "privacy", "imprint") if not getattr(users, name)]:
+        found = f"people pay here, and the front page has no link to {', '.join(empty)}"
+        yield note("payments", found, f"write {' and '.join(empty)} in [users]", name="links")
     public = urlsplit(config.server.public_url).hostname or ""
     for name in PROVIDERS:
         provider = getattr(section, name)

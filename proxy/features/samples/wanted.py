@@ -27,7 +27,8 @@ EngineVoiceId = tuple[str, str]
 
 
 class WantedSample(NamedTuple):
-    """A sample to make: a text, its model, and the engine's voice. A low `rank` comes first."""
+    """A sample to make: a text, its model, and the engine's voice. A low `rank` comes first. A robot's model
+    is not trained."""
 
     engine: str
     model: str
@@ -36,6 +37,7 @@ class WantedSample(NamedTuple):
     kind: Literal["voice", "long"]
     text: str
     gender: str | None
+    is_trained: bool
     is_of_front: bool
     rank: int
 
@@ -135,7 +137,7 @@ class WantedSamples:
         """Return the longer sample of a language. Its voice is the first one of the front,
         else the default voice of the server, else any with a trained model."""
         of_tag = [each for each in found if base_tag(each.language) == base_tag(tag)]
-        natural = [each for each in of_tag if each.rank < _BY_RULES]
+        natural = [each for each in of_tag if each.is_trained]
         preferred = [*front, *self._bound_voices([self._default_voice or ""])]
         ranks = {voice: rank for rank, voice in reversed([*enumerate(preferred)])}
         first = min(
@@ -171,6 +173,7 @@ def _short_samples(model: Model, voice: VoiceInfo, front: Sequence[EngineVoiceId
                 kind="voice",
                 text=text,
                 gender=voice.gender,
+                is_trained=model.info.is_trained,
                 is_of_front=is_of_front,
                 rank=_OF_FRONT if is_of_front else _TRAINED if model.info.is_trained else _BY_RULES,
             )

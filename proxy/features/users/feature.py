@@ -39,6 +39,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         mails.ceilings = records.mail_ceilings(section.mails_a_minute)
         directory.sign_in = "mail" if mails.is_on else "invitation"
         directory.terms, directory.privacy = section.terms, section.privacy
+        directory.imprint = section.imprint
         directory.may_sign_up = section.sign_up == "open" and mails.is_on
         directory.plan = new_account_plan(config)
         if section.sign_up == "closed":

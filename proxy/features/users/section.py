@@ -19,8 +19,8 @@ _Link = Annotated[
 class UsersSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[users]: with `sign_up = "closed"`, none of this is served. With "invite", users and invited people
     sign in; with "open", everyone with an address. New accounts have the `plan`; "" is `free`, or the first
-    one. All servers together send `mails_a_minute` to sign in, those of users first. `terms` and `privacy`
-    are links where people sign in."""
+    one. All servers together send `mails_a_minute` to sign in, those of users first. `terms`, `privacy` and
+    `imprint` are links for visitors; the first two are also where people sign in."""
 
     sign_up: Annotated[
         Literal["closed", "invite", "open"], msgspec.Meta(description="one of closed, invite, open")
@@ -31,6 +31,7 @@ class UsersSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 60
     terms: _Link = ""
     privacy: _Link = ""
+    imprint: _Link = ""
 
 
 SECTION = Section("users", UsersSection)

@@ -1,5 +1,6 @@
 """The page for visitors, as a server writes it: what it says to whom, and that it says nothing untrue."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from proxy.api.front import LANGUAGES
 from proxy.cli.main import _TRIAL_BANNER
 from proxy.feature_list import load_config
+from proxy.features.front.texts import pages_of
+from tests.docs.pages import ROOT
 from tests.features.front.rig import SHOP, VOICES, Shop, shop
 from tests.features.front.test_logo import GOOD
 from tests.proxy.api.inside import TONE, Inside, inside
@@ -44,15 +48,15 @@ async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:
     for said in (
         "Start with 10 free minutes",
         "R$ 49",
-        "5 h 33 min of speech · 20,000 credits",
-        "1 h 20 min of speech · 4,800 credits",
+        "333 minutes of speech · 20,000 credits",
+        "<li>4,800 credits",
         "4 requests at the same time",
         "One saved voice",
-        "Long texts of up to 500,000 characters",
+        "Long texts of up to 270 pages",
         "R$ 0.15 a minute",
-        "80 minutes more",
+        "<h3>80 minutes</h3>",
         'href="#/sign-in/plan/creator/Creator"',
-        'href="#/sign-in/pack/small/80%20minutes%20more"',
+        'href="#/sign-in/pack/small/80%20minutes"',
         "Paid at Mercado Pago.",
         ">Heart<",
         "Woman, Brazilian Portuguese",
@@ -63,6 +67,28 @@ async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:
     # Its links come first, and ours last.
     assert re.findall(r">(Terms|Impressum|API)</a>", html) == ["Terms", "Impressum", "API"]
     assert html.count('data-sound="v1/audio/samples/one.wav"') == 3 + 6
+
+
+async def test_a_robot_is_called_one(made: Shop, tmp_path: Path) -> None:
+    assert ">Robot" not in await page(made)
+    (tmp_path / "robot").mkdir()
+    async with inside(tmp_path / "robot", TONE) as server:
+        assert '<p class="quiet small">Robot' in await page(server)
+        assert '<p class="quiet small">Robô' in await page(server, **{"accept-language": "pt"})
+
+
+async def test_the_legal_links_are_at_the_bottom(tmp_path: Path) -> None:
+    links = 'privacy = "https://lumen.test/privacy"\nimprint = "https://lumen.test/imprint"\n[mail]'
+    async with shop(tmp_path, SHOP.replace("[mail]", links)) as made:
+        html = await page(made, **{"accept-language": "es"})
+    footer = html[html.index("<footer>") : html.index("</footer>")]
+    assert re.findall(r">([^<]+)</a>", footer) == [
+        "Condiciones",
+        "Privacidad",
+        "Aviso legal",
+        "Impressum",
+        "API",
+    ]
 
 
 async def test_a_limit_of_what_is_off_is_not_told(tmp_path: Path) -> None:
@@ -76,7 +102,7 @@ async def test_a_limit_of_what_is_off_is_not_told(tmp_path: Path) -> None:
 
 async def test_limits_are_told_in_the_language_of_the_reader(made: Shop) -> None:
     spanish = await page(made, **{"accept-language": "es"})
-    for said in ("5 h 33 min de voz · 20.000 créditos", "4 solicitudes a la vez", "hasta 500.000 caracteres"):
+    for said in ("333 minutos de voz · 20.000 créditos", "4 solicitudes a la vez", "hasta 270 páginas"):
         assert said in spanish, said
     # What is limited by nothing has no line, and a pack has no limits.
     assert html_of_price(spanish, "creator").count("<li>") == 6
@@ -198,6 +224,24 @@ async def test_what_it_can_do_is_said_only_if_it_is_true(
         html = await page(server)
     assert [each for each in said if each not in html] == []
     assert [each for each in unsaid if each in html] == []
+
+
+@each_row("language", LANGUAGES)
+def test_the_console_has_the_same_words_for_money_and_minutes(language: str) -> None:
+    front, console = (
+        json.loads((ROOT / f"proxy/features/{folder}/{language}.json").read_text())
+        for folder in ("front/texts", "console/web/texts")
+    )
+    minutes, pages = console["minutes.exact.other"], console["limit.n.job_characters.other"]
+    assert [front["minutes"], front["limit.job_characters"]] == [minutes.replace("{n}", "{m}"), pages]
+    for key in ("month", "once", "stays"):
+        assert front[key] == console[f"account.{key}"]
+    assert front["usd"] == console["money.usd"]
+
+
+@each_row(("characters", "pages"), [(1, 1), (3599, 1), (20_000, 11), (179_999, 99), (500_000, 270)])
+def test_characters_are_pages(characters: int, pages: int) -> None:
+    assert pages_of(characters) == pages
 
 
 def test_the_line_that_is_named_is_printed() -> None:

@@ -1,12 +1,14 @@
 """What `voxgate check` finds in a shop: each rule with a configuration that just meets and just misses it."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
+from proxy.features.models.feature import FEATURE
 from tests.commands import run
 from tests.docs import pages
 from tests.proxy.config.files import load
@@ -53,6 +55,10 @@ webhook_secret = "env:STRIPE_SECRET"
 _PAID = 'speech = { credits = 1, per = "minute" }'
 _FREE = 'speech = { credits = 0, per = "minute" }'
 _HUMS = '[engines.tone]\n[engines.espeak]\n[models]\nhum = ["tone/standard"]\n[payments]'
+_LINKS = [
+    (f'{name} = ""', f'{name} = "https://voice.example.org/{name}"')
+    for name in ("terms", "privacy", "imprint")
+]
 _FREE_PLAN, _CREATOR = "[plans.free.prices]\n", "[plans.creator.prices]\n"
 
 
@@ -68,7 +74,7 @@ def _found(folder: Path, text: str) -> dict[str, list[str]]:
 
 def _changed(*changes: tuple[str, str]) -> str:
     text = _SHOP
-    for old, new in changes:
+    for old, new in (*_LINKS, *changes):
         assert old in text, old
         text = text.replace(old, new)
     return text
@@ -188,6 +194,11 @@ _FREE_IN_BOTH = (_PAID, _FREE)
         ((('price = "R$ 49"', 'price = "ask us"'),), "", ""),
         ((('amount = "29.90"', 'amount = "49.01"'),), "note", "small: a minute costs 0.10 BRL, and 0.05"),
         ((('amount = "29.90"', 'amount = "49.00"'),), "", ""),
+        (
+            (_LINKS[1][::-1], _LINKS[2][::-1]),
+            "note",
+            "no link to privacy, imprint → write privacy and imprint in",
+        ),
         ((), "", ""),
     ],
 )
@@ -222,12 +233,12 @@ def test_open_for_all_and_for_free_is_noted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "https://speech.example/voices"])
 def test_a_shop_is_written_and_right(tmp_path: Path, url: str) -> None:
-    options = ("--public-url", url) if url else ()
+    options = (*(("--public-url", url) if url else ()), "--voices", "plain")
     done = run("init", "shop", *options, environ=_SECRETS, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     written = (tmp_path / "config.toml").read_text()
     assert written == (_SHOP.replace("https://voice.example.org", url) if url else _SHOP)
-    again = run("init", "shop", environ=_SECRETS, folder=tmp_path)
+    again = run("init", "shop", "--voices", "plain", environ=_SECRETS, folder=tmp_path)
     assert (again.returncode, b"is there already" in again.stderr) == (1, True)
     assert (tmp_path / "config.toml").read_text() == written
 
@@ -243,14 +254,59 @@ def test_no_shop_is_written_for_what_is_no_address(tmp_path: Path, url: str) -> 
     assert [*tmp_path.iterdir()] == []
 
 
+@each_row(
+    ("option", "rest", "commands"),
+    [
+        ((), b"41 voices follow.", [("--at-start",), ()]),
+        # The first voice did not come, or a server that runs has its own.
+        ((), b"", [("--at-start",)]),
+        (("--voices", "plain"), b"", []),
+    ],
+)
+def test_a_shop_has_natural_voices(
+    option: tuple[str, ...],
+    rest: bytes,
+    commands: list[tuple[str, ...]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetched: list[tuple[str, ...]] = []
+
+    def fetch(command: tuple[str, ...], **_options: object) -> subprocess.CompletedProcess[bytes]:
+        assert (tmp_path / "config.toml").exists(), "its data folder may be another one"
+        fetched.append(command)
+        return subprocess.CompletedProcess(command, 0, rest)
+
+    monkeypatch.setattr("proxy.cli.init.subprocess.run", fetch)
+    done = run("init", "shop", *option, environ=_SECRETS, folder=tmp_path)
+    assert done.returncode == 0
+    assert [each[-1:] if "--at-start" in each else () for each in fetched] == commands
+    assert all(each[3:7] == ("voices", "natural", "--config", "config.toml") for each in fetched)
+    # Nothing was fetched here.
+    assert b"speech is a robot's" in done.stdout
+
+
+@each_row(
+    ("text", "is_robot"),
+    [("", True), ("[engines.tone]\n", False), ("[engines.espeak]\n[engines.tone]\n", False)],
+)
+def test_a_robot_alone_is_noted(text: str, is_robot: bool, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    config = load(tmp_path, text)
+    checked = [each.found for each in check_config(config, registry.load()) if each.verdict == "note"]
+    doctor = dict(FEATURE.doctor)["voices"]
+    assert ("speech is a robot's" in checked) == is_robot
+    assert [each.found for each in doctor(config)] == (["speech is a robot's"] if is_robot else [])
+
+
 def test_a_shop_does_not_replace_a_link_and_names_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "config.toml").symlink_to(tmp_path / "elsewhere")
-    assert run("init", "shop", environ=_SECRETS, folder=tmp_path).returncode == 1
+    assert run("init", "shop", "--voices", "plain", environ=_SECRETS, folder=tmp_path).returncode == 1
     assert not (tmp_path / "elsewhere").exists()
     (tmp_path / "config.toml").unlink()
-    done = run("init", "shop", environ={}, folder=tmp_path)
+    done = run("init", "shop", "--voices", "plain", environ={}, folder=tmp_path)
     assert done.returncode == 1
     for name in _SECRETS:
         assert f"env:{name} is not set; export {name}" in done.stderr.decode()
-    nowhere = run("init", "shop", environ=_SECRETS, folder=Path("/proc"))
+    nowhere = run("init", "shop", "--voices", "plain", environ=_SECRETS, folder=Path("/proc"))
     assert b"/proc/config.toml cannot be written" in nowhere.stderr

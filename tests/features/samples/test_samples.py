@@ -64,6 +64,15 @@ async def test_each_voice_has_a_sample_and_each_language_of_the_front_a_longer_o
         assert len(at.engine.jobs) == spoken
 
 
+async def test_a_robot_has_no_longer_sample(tmp_path: Path) -> None:
+    async with sampling(tmp_path, Singer(is_trained=False)) as at:
+        # The front shows its voices.
+        at.samples.show_on_front(lambda: ["one/af_heart", "one/pf_dora"])
+        await at.make()
+        assert all(at.samples.front_sample(tag) is None for tag in FRONT_LANGUAGES)
+        assert isinstance((await _listed(at))["one/af_heart"].sample, str)
+
+
 async def test_they_are_the_operators_own_and_cost_nobody_anything(tmp_path: Path) -> None:
     async with sampling(tmp_path) as at:
         await accounts.create(at.server.worker.store, name="samples", plan="unlimited")

@@ -8,6 +8,7 @@ let texts = {};
 let later = null;
 let plurals = new Intl.PluralRules("en");
 const formats = new Map();
+const SIGNS = { BRL: "R$ ", EUR: "€ ", GBP: "£", INR: "₹", MXN: "MX$", THB: "฿" };
 let names = new Intl.DisplayNames("en", { type: "language", style: "short" });
 export let language = "en";
 
@@ -73,7 +74,7 @@ export function languageName(tag) {
 
 // A number with two decimals, and below ten with the six that credits have: a price of 0.002 is not 0.
 export function number(value, digits = Math.abs(value) < 10 ? 6 : 2) {
-  if (!formats.has(digits)) formats.set(digits, new Intl.NumberFormat(language, { maximumFractionDigits: digits }));
+  if (!formats.has(digits)) formats.set(digits, new Intl.NumberFormat(language, { maximumFractionDigits: digits, useGrouping: "always" }));
   return formats.get(digits).format(value);
 }
 
@@ -115,9 +116,23 @@ export function moment(time) {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(dateOf(time));
 }
 
-// An amount of money, which comes as a text.
+// An amount of money, which comes as a text: written as on the front, whole amounts without decimals.
 export function money(amount, currency) {
-  return new Intl.NumberFormat(language, { style: "currency", currency }).format(Number(amount));
+  const minimumFractionDigits = Number.isInteger(Number(amount)) ? 0 : 2;
+  const format = new Intl.NumberFormat(language, { minimumFractionDigits, maximumFractionDigits: 2, useGrouping: "always" });
+  return `${currency === "USD" ? t("money.usd") : SIGNS[currency] ?? `${currency} `}${format.format(amount)}`;
+}
+
+// Costs of a request are parts of a cent.
+export function dollars(usd) {
+  return `${t("money.usd")}${number(usd, 4)}`;
+}
+
+// How many pages of a book a text has: two digits, rounded down, and never none.
+export function pages(characters) {
+  const all = Math.max(1, Math.floor(characters / 1800));
+  const unit = 10 ** Math.max(0, String(all).length - 2);
+  return Math.floor(all / unit) * unit;
 }
 
 // Seconds of sound or of waiting: "4.8 s", "2 min 10 s", "1 h 24 min".

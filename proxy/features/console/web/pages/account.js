@@ -9,7 +9,7 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { isAdmin, isPerson, session } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
-import { day, fullDay, minutes, money, number, planName, t, worth } from "../core/texts.js";
+import { day, fullDay, minutes, money, number, pages, planName, t, worth } from "../core/texts.js";
 
 export const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
 // Those of a plan that buyers ask for. The others are below them.
@@ -90,7 +90,7 @@ export default class AccountPage extends Page {
     const isLast = until && until <= cycle.end;
     const coming = isLast ? next?.minutes : plan.minutes;
     return html`<div class="tiles">
-      ${left ? tile(t("account.minutes"), minutes(left), t("account.credits", { n: credits.available, rest })) : tile(t("account.left"), number(credits.available), rest)}
+      ${left ? tile(t("account.minutes"), minutes(left), left.number === credits.available ? rest : t("account.credits", { n: credits.available, rest })) : tile(t("account.left"), number(credits.available), rest)}
       ${isLast && !coming ? nothing : tile(t(coming ? "account.new" : "account.cycle"), day(isLast ? until : cycle.end), coming ? minutes(coming) : "")}
     </div>`;
   }
@@ -110,7 +110,7 @@ export default class AccountPage extends Page {
   // Its minutes are those of the plan that one has.
   pack(offer) {
     const of = ownMinutes(offer.credits) ?? offer.minutes;
-    return this.offer(offer, { title: worth(offer.credits, of), lines: of ? [t("frame.credits", { n: offer.credits })] : [] });
+    return this.offer(offer, { title: worth(offer.credits, of), per: t("account.once"), lines: [...(of && of.number !== offer.credits ? [t("frame.credits", { n: offer.credits })] : []), t("account.stays")] });
   }
 
   // A month of a plan. Of the running one there is one more.
@@ -169,7 +169,7 @@ export function priceRows(prices) {
 
 // A limit of a plan as a sentence.
 function limitText(name, n) {
-  if (n) return t(`limit.n.${name}`, { n });
+  if (n) return t(`limit.n.${name}`, { n: name === "job_characters" ? pages(n) : n });
   return `${t(`limit.${name}`)}: ${n === null ? t("frame.unlimited") : number(0)}`;
 }
 

@@ -4,7 +4,7 @@ import { adminTabs } from "./admin_parts.js";
 import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
-import { moment, number, t } from "../core/texts.js";
+import { dollars, moment, number, t } from "../core/texts.js";
 
 const LOOKS = { ready: "good", failed: "bad", budget: "bad" };
 const MOST_MODELS = 4;
@@ -88,7 +88,7 @@ function stateText(state) {
 }
 
 function spent({ period, usd, of_usd: most }) {
-  const text = t(`admin.budget.${period}`, { usd, most });
+  const text = t(`admin.budget.${period}`, { usd: dollars(usd), most: dollars(most) });
   return html`<div><p class="small num">${text}</p><progress max=${most} value=${usd} aria-label=${text}></progress></div>`;
 }
 
@@ -97,9 +97,4 @@ export function monthTable(months) {
     <th class="end">${t("usage.credits")}</th><th class="end">${t("word.cost")}</th></tr></thead>
     <tbody>${months.map(({ name, requests, credits, cost_usd: cost }) => html`<tr><td class="num">${name}</td><td class="num end">${number(requests)}</td>
       <td class="num end">${number(credits)}</td><td class="num end">${dollars(cost)}</td></tr>`)}</tbody></table></div>`;
-}
-
-// Costs of a request are parts of a cent.
-export function dollars(usd) {
-  return `$ ${number(usd, 4)}`;
 }

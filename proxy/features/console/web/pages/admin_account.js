@@ -1,6 +1,6 @@
 // Admin: one account, its balance, keys, months and people, and all that an operator can do about it.
 
-import { dollars, monthTable } from "./admin.js";
+import { monthTable } from "./admin.js";
 import { adminTabs } from "./admin_parts.js";
 import { refreshAccount } from "../core/account.js";
 import { read } from "../core/api.js";
@@ -10,7 +10,7 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { secretCard, showSecret } from "../core/secret.js";
 import { hasFeature } from "../core/session.js";
-import { day, money, number, t } from "../core/texts.js";
+import { day, dollars, money, number, planName, t } from "../core/texts.js";
 
 const ROLES = ["speech", "admin", "host"];
 // What was typed for an act is done with it. What is typed elsewhere meanwhile stays.
@@ -60,7 +60,7 @@ export class AccountPage extends Page {
   // Asks, does it, and reads the account anew. If something is missing, the server says what it is.
   act(form, { path, json, yes, text = "", isWhole = true, isDanger = false }) {
     return this.run(form, async () => {
-      const title = `${yes}: ${this.account.name}`;
+      const title = `${yes}: ${this.account.title}`;
       if (isWhole && !(await agrees({ title, text: html`<p class="name">${text}</p><p class="name">${json.reason ?? ""}</p>`, no: t("word.no"), yes, isDanger }))) return;
       await read(this.address + path, { json });
       for (const name of FIELDS[form]) this.typed[name] = "";
@@ -81,7 +81,7 @@ export class AccountPage extends Page {
 
   change() {
     const plan = this.typed.plan ?? this.account.plan;
-    return this.act("plan", { path: "", json: { plan }, yes: t("admin.plan"), text: plan });
+    return this.act("plan", { path: "", json: { plan }, yes: t("admin.plan"), text: planName(plan) });
   }
 
   turn(way) {
@@ -93,7 +93,7 @@ export class AccountPage extends Page {
     event.preventDefault();
     return this.run("new", async () => {
       const role = this.typed.role ?? "speech";
-      const question = { title: `${t("key.make")}: ${this.account.name}`, text: role, no: t("word.no"), yes: t("key.make") };
+      const question = { title: `${t("key.make")}: ${this.account.title}`, text: role, no: t("word.no"), yes: t("key.make") };
       if (!(await agrees(question))) return;
       const made = await read("admin/keys", { json: { account: this.account.id, role, name: (this.typed.name ?? "").trim() } });
       this.typed.name = "";
@@ -120,8 +120,8 @@ export class AccountPage extends Page {
     const isOpen = !account.closed;
     return html`
       <div class="card stack">
-        <div class="row apart"><p class="name small quiet num">${account.id} · ${account.plan} · ${day(account.created)}</p>${accountTag(account)}</div>
-        ${account.users.map(({ address }) => html`<p class="name">${address}</p>`)}
+        <div class="row apart"><p class="name small quiet num">${account.id} · ${planName(account.plan)} · ${day(account.created)}</p>${accountTag(account)}</div>
+        ${account.users.filter(({ address }) => address !== account.title).map(({ address }) => html`<p class="name">${address}</p>`)}
         <div class="row">${hasFeature("jobs") ? html`<a href="#/admin/jobs/${account.id}">${t("frame.admin/jobs")}</a>` : nothing}<a href="#/admin/audit/${account.id}">${t("frame.admin/audit")}</a></div>
       </div>
       ${this.tiles(account)}
@@ -152,7 +152,7 @@ export class AccountPage extends Page {
   planForm({ plan }) {
     const names = [...new Set([plan, ...this.plans.map(({ name }) => name)])];
     return html`<form class="card stack" novalidate @submit=${(event) => { event.preventDefault(); this.change(); }}><h2>${t("word.plan")}</h2>
-      ${this.choice("plan", "plan", t("word.plan"), { value: this.typed.plan ?? plan, options: names.map((name) => [name, name]), change: (name) => { this.typed.plan = name; } })}
+      ${this.choice("plan", "plan", t("word.plan"), { value: this.typed.plan ?? plan, options: names.map((name) => [name, planName(name)]), change: (name) => { this.typed.plan = name; } })}
       ${this.alert("plan")}<div class="row"><button id="plan-go">${t("admin.plan")}</button></div></form>`;
   }
 

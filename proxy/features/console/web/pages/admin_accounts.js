@@ -1,14 +1,13 @@
 // Admin: the accounts, and one of them.
 
 import { AccountPage, accountTag } from "./admin_account.js";
-import { dollars } from "./admin.js";
 import { about, AdminList } from "./admin_parts.js";
 import { read } from "../core/api.js";
 import { keyName } from "../core/keys.js";
 import { Listing } from "../core/listing.js";
 import { html } from "../core/lit.js";
 import { secretCard, showSecret } from "../core/secret.js";
-import { day, money, t } from "../core/texts.js";
+import { day, dollars, money, planName, t } from "../core/texts.js";
 
 class AccountsPage extends AdminList {
   constructor(path) {
@@ -52,7 +51,7 @@ class AccountsPage extends AdminList {
       <form class="card stack" novalidate @submit=${(event) => this.make(event)}><h2>${t("admin.account")}</h2>
         <div class="grid">
           ${this.input("new", "name", t("word.name"), { value: this.account, max: 100, change: (name) => { this.account = name; } })}
-          ${this.choice("new", "plan", t("word.plan"), { value: this.plan, options: this.plans.map(({ name }) => [name, name]), change: (plan) => { this.plan = plan; } })}
+          ${this.choice("new", "plan", t("word.plan"), { value: this.plan, options: this.plans.map(({ name }) => [name, planName(name)]), change: (plan) => { this.plan = plan; } })}
         </div>
         ${this.alert("new")}
         <div class="row"><button class=${this.secret ? "" : "first"} id="new-make">${t("admin.make")}</button></div></form>
@@ -66,7 +65,7 @@ class AccountsPage extends AdminList {
     const people = users.filter((address) => address !== title);
     const paid = Object.entries(sums.paid).map(([currency, amount]) => money(amount, currency));
     const facts = [
-      [until ? t("admin.until", { plan, day: day(until) }) : plan, `${t("word.created")}: ${day(created)}`],
+      [until ? t("admin.until", { plan: planName(plan), day: day(until) }) : planName(plan), `${t("word.created")}: ${day(created)}`],
       [t("minutes.exact", { n: sums.minutes }), sums.allowance === null ? t("frame.credits", { n: sums.credits }) : t("admin.used", { used: sums.credits, most: sums.allowance })],
       [...paid, sums.cost_usd ? t("admin.cost", { usd: dollars(sums.cost_usd) }) : ""],
     ].map((few) => few.filter(Boolean).join(" · "));

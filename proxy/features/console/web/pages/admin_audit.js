@@ -18,6 +18,6 @@ export default class AuditPage extends AdminList {
 
   row({ at, actor, action, subject, account, details }) {
     const whose = account && account !== subject ? html` · ${accountLink(account)}` : "";
-    return about(html`<span lang="en"><strong>${action}</strong> ${subject}</span>`, html`${moment(at)} · ${actor}${whose}`, html`<span lang="en">${shown(details)}</span>`);
+    return about(html`<span lang="en"><strong>${action}</strong> ${account && account === subject ? accountLink(account) : subject}</span>`, html`${moment(at)} · ${actor}${whose}`, html`<span lang="en">${shown(details)}</span>`);
   }
 }

@@ -1,6 +1,6 @@
 // Admin: the orders of all accounts. Those that need a person come first.
 
-import { PROVIDERS, stateTag } from "./checkout.js";
+import { PROVIDERS, stateTag, titleOf } from "./checkout.js";
 import { about, accountLink, AdminList } from "./admin_parts.js";
 import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
@@ -43,7 +43,8 @@ export default class OrdersPage extends AdminList {
   }
 
   row(order) {
-    const { id, title, account, provider, amount, currency, created, attention, error } = order;
+    const { id, kind, credits, account, provider, amount, currency, created, attention, error } = order;
+    const title = kind === "plan" ? titleOf(order) : t("frame.credits", { n: credits });
     const facts = [PROVIDERS[provider] ?? provider, moment(created), id].join(" · ");
     return html`${about(`${title} · ${money(amount, currency)}`, html`${accountLink(account)} · ${facts}`, ...(error ? [html`<span lang="en">${error}</span>`] : []))}
       <div class="row">${stateTag(order)}<button class="plain" aria-label="${t("admin.check")}: ${id}" @click=${() => this.change(order, "check")}>${t("admin.check")}</button></div>

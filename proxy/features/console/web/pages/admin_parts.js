@@ -68,7 +68,7 @@ export class AdminList extends Page {
 
   view() {
     const { path, name, list } = this;
-    const of = path[1] ? html`<p class="row"><span class="name">${path[1]}</span><a href="#/${name}">${t("admin.of_all")}</a></p>` : nothing;
+    const of = path[1] ? html`<p class="row"><span class="name">${titles[path[1]] ?? path[1]}</span><a href="#/${name}">${t("admin.of_all")}</a></p>` : nothing;
     return html`<section class="view">${this.heading()}${adminTabs(name)}${of}${this.statusLine()}${this.before?.() ?? nothing}
       <section class="card stack" aria-label=${this.title()}>${this.alert("page")}${this.alert("rows")}
         ${this.rows(list)}

@@ -6,7 +6,7 @@ import { adminTabs } from "./admin_parts.js";
 import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
 import { Page } from "../core/page.js";
-import { minutes, money, number, t } from "../core/texts.js";
+import { minutes, money, number, planName, t } from "../core/texts.js";
 
 const RELOAD = "voxgate reload";
 
@@ -42,11 +42,11 @@ export default class PlansPage extends Page {
   plan(plan) {
     const offers = this.offers.filter(({ object, name }) => object === "plan" && name === plan.name);
     const of = [...offers, ...(this.start?.name === plan.name ? [this.start] : [])][0]?.minutes;
-    return this.card(plan.name, [plan.price, of ? minutes(of) : "", t("admin.accounts", { n: plan.accounts })], offers, this.terms(plan));
+    return this.card(plan.name, [offers.length ? "" : plan.price, of ? minutes(of) : "", t("admin.accounts", { n: plan.accounts })], offers, this.terms(plan));
   }
 
   card(name, facts, offers, more = nothing) {
-    return html`<li class="card stack"><h2>${name}</h2><p class="small quiet">${facts.filter(Boolean).join(" · ")}</p>
+    return html`<li class="card stack"><h2>${planName(name)}</h2><p class="small quiet">${facts.filter(Boolean).join(" · ")}</p>
       ${offers.map((offer) => html`<p><strong class="num">${money(offer.amount, offer.currency)}</strong> <span class="small quiet name">${[...offer.providers.map((name) => PROVIDERS[name]), ...offer.features].join(" · ")}</span></p>`)}
       ${more}</li>`;
   }

@@ -26,9 +26,9 @@ export function ownMinutes(credits) {
   return of?.number && all ? { ...of, number: Math.round((of.number * credits * 100) / all) / 100 } : null;
 }
 
-// Minutes first, and the credits behind them.
+// Minutes first, and the credits behind them, if those are another number.
 export function bothOf(credits, of = ownMinutes(credits)) {
-  return [of ? minutes(of) : "", t("frame.credits", { n: credits })].filter(Boolean).join(" · ");
+  return [of ? minutes(of) : "", of?.number === credits ? "" : t("frame.credits", { n: credits })].filter(Boolean).join(" · ");
 }
 
 export function titleOf({ kind, offer, credits }) {
