@@ -53,7 +53,7 @@ def job_of(
         segments=segments.fit_segments(text.segments, info.max_characters),
         language=part.language,
         speed=native_speed,
-        pitch=request.pitch,
+        pitch=0.0 if "pitch" in candidate.ignores else request.pitch,
         # If the model lacks the emotion, `candidate.voice` has recordings of it.
         emotion=part.emotion if part.emotion in info.emotions else None,
         seed=((request.seed or 0) + run.retries) % 2**32 if run.retries and info.seeds else request.seed,
