@@ -12,7 +12,7 @@ from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.price import Rate
 from policies.routing.filters import only_hear
-from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice_message
+from proxy.catalogue.configured_voices import ConfiguredVoices, find_without_case, unknown_voice_message
 from proxy.catalogue.post_steps import find_step
 from proxy.catalogue.speaker import NamedSpeaker, first_binding_key
 from proxy.config import natural
@@ -258,7 +258,7 @@ class Catalogue:
         return [*self._configured.offered(), *(voice for voice in listed if voice.id not in self._configured)]
 
     def resolve_voice(self, name: str, of_account: Mapping[str, routing.Voice] = _NO_VOICES) -> routing.Voice:
-        """Return a voice by its id, or by a name that is unique. Raises InvalidRequest.
+        """Return a voice by its id, or by a name that is unique, in any case. Raises InvalidRequest.
 
         `of_account` has the caller's own voices by id and name; they come first.
         """
@@ -266,6 +266,7 @@ class Catalogue:
             return own
         voices = self.voices()
         matches = [voice for voice in voices if voice.id == name] or [v for v in voices if v.name == name]
+        matches = matches or find_without_case(name, of_account.values(), self._configured.offered(), voices)
         if len(matches) == 1:
             return matches[0]
         if matches:
