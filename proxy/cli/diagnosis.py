@@ -31,7 +31,7 @@ def check(
     ] = False,
     form: Printed = None,
 ) -> None:
-    """Check the configuration, or a plugin. Nothing is started."""
+    """Check the configuration, and start nothing. With --plugin, let a plugin's engines speak."""
     import asyncio
 
     import msgspec
