@@ -350,10 +350,7 @@ class Catalogue:
     def unusable_models(self) -> list[Remark]:
         """Return remarks on models that cannot speak: an engine lacks them, or a licence is not accepted."""
         known = {name: [info.id for info in engine.models()] for name, engine in self.live.items()}
-        return [*find_misnamed(self._config, known), *self._unlicensed()]
-
-    def _unlicensed(self) -> list[Remark]:
-        return [
+        unlicensed = [
             Remark(
                 model.name,
                 f"its licence, {model.info.licence!r}, is not accepted: "
@@ -362,6 +359,7 @@ class Catalogue:
             for model in self.models()
             if self.licences.obstacle(model.engine, model.info, is_paid=False) == "not_accepted"
         ]
+        return [*find_misnamed(self._config, known), *unlicensed]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
         """Return each configured voice that lacks a binding, with the reason."""
