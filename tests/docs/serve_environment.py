@@ -1,7 +1,7 @@
 """The environment that `make serve` installs, as imports see it: a process in it has no package of the tests.
 
-`refused_modules` says what is missing there. A folder with `HOOK` as `sitecustomize.py`, in PYTHONPATH, makes
-each Python of a shell refuse it.
+`refused_modules` says what is missing there. A `sitecustomize.py`, in a folder of PYTHONPATH, makes each
+Python of a shell refuse it.
 """
 
 import re
@@ -15,12 +15,12 @@ from tests.docs.pages import PAGES, ROOT
 _LOCKED = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 _INSTALLED = re.compile(r"pip install \"?([\w.-]+)")
 _NAME = re.compile(r"^[\w.-]+")
-HOOK = """
-import os, sys
+_HOOK = """
+import sys
 
 class _Refusing:
     def find_spec(self, name, path=None, target=None):
-        if name in os.environ["NOT_IN_MAKE_SERVE"].split(","):
+        if name in REFUSED:
             raise ModuleNotFoundError(f"No module named {name!r}: make serve does not install it", name=name)
 
 sys.meta_path.insert(0, _Refusing())
@@ -29,8 +29,8 @@ sys.meta_path.insert(0, _Refusing())
 
 def environ(folder: Path) -> dict[str, str]:
     """Variables of a process that has what `make serve` installs, and what a page says to install."""
-    (folder / "sitecustomize.py").write_text(HOOK)
-    return {"PYTHONPATH": str(folder), "NOT_IN_MAKE_SERVE": ",".join(sorted(refused_modules()))}
+    (folder / "sitecustomize.py").write_text(f"REFUSED = {sorted(refused_modules())!r}\n{_HOOK}")
+    return {"PYTHONPATH": str(folder)}
 
 
 @cache
