@@ -11,9 +11,6 @@ from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
-from functools import partial
-
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from fakes.mercadopago.app import SECRET as MERCADOPAGO_SECRET
 from fakes.mercadopago.app import TOKEN, FakeMercadoPago
@@ -22,6 +19,7 @@ from fakes.stripe.app import KEY, FakeStripe
 from fakes.stripe.app import SECRET as STRIPE_SECRET
 
 PORT = 8010
+_MAIL_BYTES = 1_000_000
 
 
 def variables(port: int, url: str) -> dict[str, str]:
@@ -38,23 +36,32 @@ def variables(port: int, url: str) -> dict[str, str]:
     }
 
 
-class _Printer:
-    # The name is that of the library's hook.
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        content = envelope.content
-        assert isinstance(content, bytes)
-        mail = message_from_bytes(content, policy=policy.default)
-        plain = mail.get_body(("plain",))
-        text = "" if plain is None else plain.get_content()
-        sys.stdout.write(f"\nMail to {mail['To']}: {mail['Subject']}\n{text}\n")
-        sys.stdout.flush()
-        return "250 OK"
+async def _receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take the mails of one connection, and print them: as much of SMTP as a sender needs."""
+    writer.write(b"220 fakes.shop\r\n")
+    while line := await reader.readline():
+        answer = b"250 OK"
+        if line.upper().startswith(b"DATA"):
+            writer.write(b"354 The mail, then a dot\r\n")
+            content = await reader.readuntil(b"\r\n.\r\n")
+            _print_mail(content.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n."))
+        elif line.upper().startswith(b"QUIT"):
+            answer = b"221 Bye"
+        writer.write(answer + b"\r\n")
+    writer.close()
+
+
+def _print_mail(content: bytes) -> None:
+    mail = message_from_bytes(content, policy=policy.default)
+    plain = mail.get_body(("plain",))
+    text = "" if plain is None else plain.get_content()
+    sys.stdout.write(f"\nMail to {mail['To']}: {mail['Subject']}\n{text}\n")
+    sys.stdout.flush()
 
 
 @asynccontextmanager
 async def _mail_server(port: int) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(partial(SMTP, _Printer()), "127.0.0.1", port)
+    server = await asyncio.start_server(_receive, "127.0.0.1", port, limit=_MAIL_BYTES)
     try:
         yield
     finally:

@@ -124,10 +124,16 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
     """Apply the filters in their order, and return the decision, which may have an error. Raises nothing.
 
     Without terms, the plan refuses nothing. If no model of a route can speak a recorded voice, the other
-    models of the alias are tried.
+    models of the alias are tried. Natural models ignore a pitch that only rule-based ones have.
     """
     decision = _decide(offer, voice, query, terms, rules)
     error, routed, replace = decision.error, offer.routed, msgspec.structs.replace
+    able = [each.model for each in decision.candidates]
+    if query.pitch and able and not (offer.is_pinned or any(model.info.is_trained for model in able)):
+        plain = _decide(offer, voice, replace(query, pitch=0.0), terms, rules)
+        if any(each.model.info.is_trained for each in plain.candidates):
+            known = [replace(c, ignores=() if c.model in able else ("pitch",)) for c in plain.candidates]
+            return replace(plain, query=query, candidates=tuple(known))
     lacks_voice = error is not None and error.field == "voice" and error.retry_after_s is None
     if not (lacks_voice and voice.is_recorded and offer.beyond_route and routed is not None):
         return decision
@@ -167,6 +173,9 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     if is_for_job and (may_come or not all(speaker.stands_in for _, speaker in able)):
         # A job waits for the voice itself.
         able = [(model, speaker) for model, speaker in able if not speaker.stands_in]
+    # A natural model has the voice, so a robot is not what was asked for, also in a language of its own.
+    offered = () if offer.is_pinned else (*offer.in_order, *offer.beyond_route)
+    is_unasked = any(each.info.is_trained and find_speaker(voice, each, query) for each in offered)
     if not able and error is None:
         error = NoCandidate("model", "engine_unavailable", _NO_SUBSTITUTE, retry_after_s=2.0, engine=may_come)
     return Decision(
@@ -174,10 +183,8 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
         query=query,
         route=route,
         verdicts=tuple(
-            [
-                Verdict(model, of.name, of.refusal((model,), inputs).message) if of else Verdict(model)
-                for model, of in judged
-            ]
+            Verdict(model, of.name, of.refusal((model,), inputs).message) if of else Verdict(model)
+            for model, of in judged
         ),
         candidates=tuple(
             [
@@ -189,6 +196,7 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
                     speaker.share,
                     post=repeater,
                     is_robot=has_natural and not model.info.is_trained,
+                    is_unasked=is_unasked and not model.info.is_trained,
                     stands_in=speaker.stands_in,
                 )
                 for model, speaker in able

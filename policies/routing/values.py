@@ -229,8 +229,8 @@ class Candidate(msgspec.Struct, frozen=True):
     other name. `post` repeats the speech. `models` are the speaking and the repeating model, and `speaker`
     names them as in an answer. `ignores` are the names of the parameters that it does not follow: if
     `emotion` is among them, its text is prepared without tags. `text_key` is its front-end, and whether tags
-    are removed. A rule-based model `is_robot` if a natural model could speak, too. `stands_in` is that of
-    `KnownName`. `substitute` is the engine's voice, if the answer must state it.
+    are removed. A rule-based model `is_robot` if a natural one could speak, and `is_unasked` if one has the
+    voice. `stands_in` is that of `KnownName`. `substitute` is the engine's voice, if answers must state it.
     """
 
     model: Model
@@ -241,6 +241,7 @@ class Candidate(msgspec.Struct, frozen=True):
     alias_of: str = ""
     post: PostSpeaker | None = None
     is_robot: bool = False
+    is_unasked: bool = False
     stands_in: StandsIn = ""
     models: tuple[Model, ...] = ()
     speaker: str = ""
@@ -253,7 +254,7 @@ class Candidate(msgspec.Struct, frozen=True):
         speaker = self.model.name
         if self.post is not None:
             models, speaker = (self.model, self.post.model), f"{speaker}, {self.post.model.name}"
-        substitute = voice_text(self.voice) if self.is_robot else ""
+        substitute = voice_text(self.voice) if self.is_robot or self.is_unasked else ""
         if self.is_other_speaker:
             substitute = f"{self.model.engine}/{voice_text(self.voice)}"
         if isinstance(self.voice, EngineVoice):

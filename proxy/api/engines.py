@@ -13,7 +13,6 @@ from proxy.engines.engine_list import EngineStatus
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger.budgets import Spend
-from speech_engine import ModelInfo
 
 
 class FailedPlugin(msgspec.Struct, frozen=True):
@@ -83,7 +82,12 @@ class EngineList(Resource):
         engine = self._engines[status.name]
         return ShownEngine(
             **msgspec.structs.asdict(status),
-            languages={f"{status.name}/{info.id}": _spoken_languages(info) for info in engine.models()},
+            languages={
+                f"{status.name}/{info.id}": [
+                    SpokenLanguage(each.tag, each.quality) for each in info.languages
+                ]
+                for info in engine.models()
+            },
             licences={f"{status.name}/{info.id}": info.licence for info in engine.models()},
             shutdown_dates={
                 f"{status.name}/{info.id}": info.shutdown_date
@@ -102,7 +106,3 @@ class EngineList(Resource):
             unlisted_voices=engine.unlisted_voices,
             budgets=await self._budgets.read_spends(status.name),
         )
-
-
-def _spoken_languages(info: ModelInfo) -> list[SpokenLanguage]:
-    return [SpokenLanguage(language.tag, language.quality) for language in info.languages]

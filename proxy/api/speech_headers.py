@@ -30,11 +30,12 @@ SOME_ANSWER_HEADERS = {
     "link": "Where the signed manifest of a marked answer can be had, once the answer is whole, with "
     '`rel="c2pa-manifest"`; not if the manifest is in the file.',
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for, "
-    "or has given it another name already, or is rule-based, and a natural one could have spoken.",
+    "or has given it another name already, or is rule-based, and a natural one has the voice.",
     "x-voxgate-cast-unused": "The names of the cast that the text does not have, if there are any.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
-    "`instructions`, and known fields of other servers; `emotion` if tags in the text were left out, `route` "
-    "if no model of the language's route can speak the voice, and another one of the alias did.",
+    "`instructions`, known fields of other servers, and `pitch` if only robots have it; `emotion` if tags in "
+    "the text were left out, `route` if no model of the language's route can speak the voice, and another "
+    "one of the alias did.",
     "x-voxgate-check": "`heard` or `behind` if the request is checked; `unchecked; language` and the like if "
     "it cannot be.",
     WORD_TIMES: "With the field `word_times`: `heard`, or `interpolated` for times computed from letters.",

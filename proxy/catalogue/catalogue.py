@@ -13,7 +13,7 @@ from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.price import Rate
 from policies.routing.filters import only_hear
-from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice_message
+from proxy.catalogue.configured_voices import ConfiguredVoices, find_without_case, unknown_voice_message
 from proxy.catalogue.post_steps import find_step
 from proxy.catalogue.speaker import NamedSpeaker, first_binding_key
 from proxy.config import natural
@@ -269,7 +269,7 @@ class Catalogue:
         return [*self._configured.offered(), *(voice for voice in listed if voice.id not in self._configured)]
 
     def resolve_voice(self, name: str, of_account: Mapping[str, routing.Voice] = _NO_VOICES) -> routing.Voice:
-        """Return a voice by its id, or by a name that is unique. Raises InvalidRequest.
+        """Return a voice by its id, or by a name that is unique, in any case. Raises InvalidRequest.
 
         `of_account` has the caller's own voices by id and name; they come first.
         """
@@ -277,6 +277,7 @@ class Catalogue:
             return own
         voices = self.voices()
         matches = [voice for voice in voices if voice.id == name] or [v for v in voices if v.name == name]
+        matches = matches or find_without_case(name, of_account.values(), self._configured.offered(), voices)
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -360,10 +361,7 @@ class Catalogue:
     def unusable_models(self) -> list[Remark]:
         """Return remarks on models that cannot speak: an engine lacks them, or a licence is not accepted."""
         known = {name: [info.id for info in engine.models()] for name, engine in self.live.items()}
-        return [*find_misnamed(self._config, known), *self._unlicensed()]
-
-    def _unlicensed(self) -> list[Remark]:
-        return [
+        unlicensed = [
             Remark(
                 model.name,
                 f"its licence, {model.info.licence!r}, is not accepted: "
@@ -372,6 +370,7 @@ class Catalogue:
             for model in self.models()
             if self.licences.obstacle(model.engine, model.info, is_paid=False) == "not_accepted"
         ]
+        return [*find_misnamed(self._config, known), *unlicensed]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
         """Return each configured voice that lacks a binding, with the reason."""

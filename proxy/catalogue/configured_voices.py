@@ -185,6 +185,17 @@ def _share_bindings(binding: Binding, shares: _Shares) -> list[Binding]:
     return [replace(binding, voice=EngineVoice(found[0].voice), shares=found)] if found else []
 
 
+def find_without_case(name: str, *lists: Iterable[Voice]) -> list[Voice]:
+    """Return the voices of the first list that has some of this name, in any case. The id of a voice at its
+    engine counts as a name."""
+    lower, of_engine = name.casefold(), ("/", name)
+    for voices in lists:
+        found = [v for v in voices if v.name.casefold() == lower or v.id.partition("/")[1:] == of_engine]
+        if found:
+            return [*{voice.id: voice for voice in found}.values()]
+    return []
+
+
 def unknown_voice_message(name: str, known: Iterable[str]) -> str:
     problem = f"The voice '{name[:80]}' does not exist."
     if name in voices_to_bind():

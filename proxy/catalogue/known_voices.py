@@ -89,7 +89,9 @@ class KnownVoices:
             engine
             for engine, infos in self._models.items()
             if any(
-                _speaks_recorded(voice, info) and may_receive(voice, Model(engine, info)) for info in infos
+                (voice.trained_for(info) or (info.speaks_samples and voice.samples))
+                and may_receive(voice, Model(engine, info))
+                for info in infos
             )
         ]
 
@@ -129,10 +131,6 @@ class KnownVoices:
 
     def _member(self, voice: Voice, name: str) -> Voice | None:
         return self._own.members(voice).get(name) or self._by_id.get(name) or self._by_name.get(name)
-
-
-def _speaks_recorded(voice: Voice, info: ModelInfo) -> bool:
-    return bool(voice.trained_for(info)) or (info.speaks_samples and bool(voice.samples))
 
 
 def voice_not_found(id_: str, known: Iterable[str] = ()) -> NotFound:

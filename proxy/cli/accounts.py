@@ -57,10 +57,13 @@ def accounts_create(
     *,
     limits: dict[str, str],
     agreed: _AgreedFile = None,
+    begins_data: Annotated[
+        bool, typer.Option("--new", help="Begin a server's data in an empty folder.")
+    ] = False,
 ) -> AdminRequest:
     """Make an account."""
     body = {"name": name, "plan": plan, "agreed": _read_agreement(agreed, limits)}
-    return AdminRequest("POST", "accounts", body)
+    return AdminRequest("POST", "accounts", body, begins_data=begins_data)
 
 
 @ACCOUNTS.command("list", tables.show_account_list)

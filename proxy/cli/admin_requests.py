@@ -6,6 +6,7 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import aclosing
@@ -24,6 +25,7 @@ from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 
 if TYPE_CHECKING:
+    from proxy.config.sections import Config
     from proxy.processes.admin_client import AdminClient, DataFolder
 
 _MOST_A_PAGE = 1000
@@ -46,7 +48,7 @@ def send_request(admin_request: AdminRequest, config_file: Path | None, form: Pr
 
     if admin_request.new_file is not None:
         return _save_answer(config_file, admin_request, admin_request.new_file)
-    data_folder = data_folder_of(config_file)
+    data_folder = data_folder_of(config_file, begins_data=admin_request.begins_data)
     if admin_request.question and must_ask(is_sure=False):
         if admin_request.must_exist:
             # This raises CommandRefused if the thing does not exist.
@@ -76,11 +78,30 @@ def send_request(admin_request: AdminRequest, config_file: Path | None, form: Pr
         return asyncio.run(request())
 
 
-def data_folder_of(config_file: Path | None) -> DataFolder:
+def data_folder_of(config_file: Path | None, *, begins_data: bool = False) -> DataFolder:
     from proxy.config.server_section import server_of
     from proxy.processes.admin_client import DataFolder
 
-    return DataFolder(server_of(config_file).data, lambda: load_config(config_file))
+    def load() -> Config:
+        config = load_config(config_file)
+        if not begins_data:
+            refuse_new_data(config)
+        return config
+
+    return DataFolder(server_of(config_file).data, load)
+
+
+def refuse_new_data(config: Config) -> None:
+    """Raise CommandRefused where a command would begin a database that no server uses: without a config
+    file, and without data that is there or named."""
+    from proxy.config.sections import Config as Defaults
+
+    is_named = config.source != Defaults().source or "VOXGATE_SERVER__DATA" in os.environ
+    if not is_named and config.storage.url == "sqlite" and not Path(config.data).exists():
+        raise CommandRefused(
+            f"{Path.cwd()} has neither config.toml nor data: it is no server's folder. Go to one, or name "
+            "its file with --config. To begin here: voxgate serve, or voxgate accounts create NAME --new"
+        )
 
 
 def _read_file(file: Path) -> bytes:
@@ -118,8 +139,6 @@ async def _all_pages(client: AdminClient, path: str, **query: str | int | None) 
 
 def _save_answer(config_file: Path | None, admin_request: AdminRequest, file: Path) -> dict[str, Any]:
     """Write an answer that is no JSON to a new file, which only its owner can read."""
-    import os
-
     data = bytearray()
     write_answer_parts(config_file, admin_request.path, data.extend, **admin_request.query)
     try:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from proxy import __version__
+from proxy.cli.admin_requests import refuse_new_data
 from proxy.cli.proof_sentences import LANGUAGES, proof_sentences
 from proxy.cli.sound import ServerClient, SoundRequest, write_answer
 from proxy.commands.command import Command, CommandContext, CommandResult, Group
@@ -184,7 +185,7 @@ def prove(
     """
     from proxy.processes.admin_client import ask_once
 
-    config = here.config()
+    refuse_new_data(config := here.config())
     row = next((each for each in ask_once(config, "GET", "engines")["data"] if each["name"] == engine), None)
     if row is None:
         raise CommandRefused(f"there is no engine {engine!r}; see voxgate engines")

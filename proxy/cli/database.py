@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.cli.admin_requests import refuse_new_data
 from proxy.cli.from_openai import Url, from_openai, show_changes
 from proxy.commands.command import Command, CommandContext, CommandResult, Group
 from proxy.commands.tables import Line, Part
@@ -32,7 +33,8 @@ def upgrade(here: CommandContext) -> CommandResult:
 
     Servers may run beside it, except on SQLite.
     """
-    return CommandResult({"schema": _bring_up_to_date(here.config())})
+    refuse_new_data(config := here.config())
+    return CommandResult({"schema": _bring_up_to_date(config)})
 
 
 def _bring_up_to_date(config: Config) -> int:

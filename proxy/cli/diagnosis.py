@@ -31,7 +31,7 @@ def check(
     ] = False,
     form: Printed = None,
 ) -> None:
-    """Check the configuration, or a plugin. Nothing is started."""
+    """Check the configuration, or a plugin. Nothing is started but a plugin's engines."""
     import asyncio
 
     import msgspec

@@ -111,7 +111,9 @@ def main() -> None:
 def serve(
     config_file: ConfigFile = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port to listen on. That of the metrics moves as far.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="How many workers; more than one need PostgreSQL and Redis.")
     ] = None,
@@ -124,8 +126,10 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     is_trial = is_trial_server(config_file)
-    options = {"host": host, "port": port, "workers": workers}
+    options: dict[str, str | int | None] = {"host": host, "port": port, "workers": workers}
     given_options = {key: value for key, value in options.items() if value is not None}
+    if port and "VOXGATE_SERVER__METRICS" not in os.environ:
+        given_options["metrics"] = metrics_beside(port, config_file)
 
     def load() -> Config:
         config = load_config(config_file, server=given_options)
@@ -144,6 +148,17 @@ def serve(
         if later_fetch is not None:
             later_fetch.terminate()
             later_fetch.wait()
+
+
+def metrics_beside(port: int, config_file: Path | None = None) -> str:
+    """Return the address of the metrics of a server at another port than the configured one. It moves as far,
+    so that two servers with one configuration can run."""
+    from proxy.config.server_section import server_of
+
+    server = server_of(config_file)
+    address, _, configured = server.metrics.rpartition(":")
+    moved = int(configured or 0) + port - server.port
+    return f"{address}:{moved}" if address and 0 < moved < 65_536 else server.metrics
 
 
 def is_trial_server(config_file: Path | None) -> bool:

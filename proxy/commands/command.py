@@ -27,7 +27,8 @@ class AdminRequest(NamedTuple):
     tables show the names of accounts in place of their ids. If it is "all", every page is read as well.
 
     A person at a terminal answers `question` first. If `must_exist` is true, the command fails before the
-    question if the thing does not exist. If `is_long` is true, the server has more time to answer.
+    question if the thing does not exist. If it `begins_data`, an empty folder will do. If `is_long` is true,
+    the server has more time to answer.
 
     `status` returns the exit status for an answer, and `failed_status` is the exit status without an answer.
     If `new_file` is set, the answer is not JSON: it is written to that file, whose name and size are printed.
@@ -43,6 +44,7 @@ class AdminRequest(NamedTuple):
     pages: Literal["", "named", "all"] = ""
     question: str = ""
     must_exist: bool = True
+    begins_data: bool = False
     is_long: bool = False
     status: Callable[[Any], int] = lambda _answer: 0
     failed_status: int = 1

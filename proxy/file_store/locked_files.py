@@ -39,7 +39,7 @@ class Lock:
 
     def create_part(self) -> FileIO:
         """Open the unfinished file. It is emptied first: a killed worker may have left data."""
-        return FileIO(self.name + PART, "w", opener=_private_opener(self._folder_fd))
+        return FileIO(self.name + PART, "w", opener=partial(_open_private, folder=self._folder_fd))
 
     def complete_part(self, file: FileIO, name: str) -> None:
         """Give the file its name. On return, the file and its name would survive a power cut."""
@@ -145,7 +145,9 @@ def list_names(folder: Path) -> list[str]:
 def _open_locked(name: str, folder_fd: int) -> FileIO | None:
     while True:
         with ExitStack() as on_failure:
-            file = on_failure.enter_context(FileIO(name, "w", opener=_private_opener(folder_fd)))
+            file = on_failure.enter_context(
+                FileIO(name, "w", opener=partial(_open_private, folder=folder_fd))
+            )
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -166,10 +168,6 @@ def _remove_leftover(path: Path) -> bool:
     finally:
         lock.release()
     return True
-
-
-def _private_opener(folder_fd: int) -> partial[int]:
-    return partial(_open_private, folder=folder_fd)
 
 
 def _open_private(name: str, flags: int, *, folder: int) -> int:

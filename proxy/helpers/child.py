@@ -75,7 +75,7 @@ class Child:
         output = asyncio.subprocess.DEVNULL if is_silent else None
         try:
             process = await asyncio.create_subprocess_exec(
-                *_nice_prefix(niceness),
+                *((_NICE, "-n", str(niceness)) if niceness and _NICE is not None else ()),
                 *(interpreter, "-P", "-m", module),  # it must not import modules from the current folder
                 *(str(theirs.fileno()), *arguments, *map(str, inherit)),
                 pass_fds=(theirs.fileno(), *inherit),
@@ -173,7 +173,3 @@ class Child:
         if not self.is_dead:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-
-
-def _nice_prefix(niceness: int) -> tuple[str, ...]:
-    return (_NICE, "-n", str(niceness)) if niceness and _NICE is not None else ()

@@ -100,7 +100,12 @@ class MetricsSum:
         """Sum the figures that have the same name and labels."""
         sums: _Figures = {}
         for report in reports:
-            families = _parse_report(report.text)
+            families: _Figures = {
+                _Family(family.name, family.documentation, family.type): {
+                    (sample.name, tuple(sample.labels.items())): sample.value for sample in family.samples
+                }
+                for family in text_string_to_metric_families(report.text)
+            }
             cumulative = {
                 family: figures for family, figures in families.items() if family.kind in _CUMULATIVE_KINDS
             }
@@ -114,15 +119,6 @@ class MetricsSum:
         for figures in (self._ended_generations, *(figures for _, figures in self._last_reports.values())):
             _add_figures(sums, figures)
         return _metric_families(sums)
-
-
-def _parse_report(text: str) -> _Figures:
-    return {
-        _Family(family.name, family.documentation, family.type): {
-            (sample.name, tuple(sample.labels.items())): sample.value for sample in family.samples
-        }
-        for family in text_string_to_metric_families(text)
-    }
 
 
 def _add_figures(sums: _Figures, added_figures: _Figures) -> None:

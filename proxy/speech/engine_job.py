@@ -53,7 +53,7 @@ def job_of(
         segments=segments.fit_segments(text.segments, info.max_characters),
         language=part.language,
         speed=native_speed,
-        pitch=request.pitch,
+        pitch=0.0 if "pitch" in candidate.ignores else request.pitch,
         # If the model lacks the emotion, `candidate.voice` has recordings of it.
         emotion=part.emotion if part.emotion in info.emotions else None,
         seed=((request.seed or 0) + run.retries) % 2**32 if run.retries and info.seeds else request.seed,
@@ -63,8 +63,8 @@ def job_of(
         pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
         of_job=call.job,
-        # Each part of a cast is a separate piece of the step.
-        step=_step_name(call, run) if call.job else "",
+        # Each part of a cast is a separate piece of the step, and each try of a part is one of its own.
+        step=f"{call.step}.{run.number}{f'.{run.retries}' if run.retries else ''}" if call.job else "",
         urgency=urgency,
         plays_in_s=plays_in_s,
         plays_rate=factor,
@@ -74,11 +74,6 @@ def job_of(
         # A retry without a seed does not go whole: its text is cut in another way, so its speech differs.
         goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.retries),
     )
-
-
-def _step_name(call: SpeechCall, run: PartRun) -> str:
-    """Return the name of a piece of a job's step. Each try of a part is a piece of its own."""
-    return f"{call.step}.{run.number}.{run.retries}" if run.retries else f"{call.step}.{run.number}"
 
 
 def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:

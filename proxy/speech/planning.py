@@ -22,6 +22,7 @@ from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckKind, PlanCheck
 from proxy.speech.sound_filter import Treat, Treatment, untreated
+from proxy.speech.speech_body import LONGER
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, TextSplitter, candidates_of, check_pauses
 from speech_engine.values import find_samples
@@ -394,7 +395,8 @@ def check_length(request: SpeechRequest, terms: Terms) -> None:
     is_key = terms.key.max_characters is not None and terms.key.max_characters == terms.max_characters
     whose = "This key" if is_key else f"Your plan '{terms.plan}'"
     raise NotAllowed(
-        f"{whose} takes texts of up to {terms.max_characters} characters; this one has {len(request.text)}.",
+        f"{whose} takes texts of up to {terms.max_characters} characters; this one has {len(request.text)}."
+        f"{'' if terms.job_characters == 0 else LONGER}",
         param="input",
         code="text_too_long",
     )

@@ -97,6 +97,7 @@ def mix_shares(mix: Sequence[MixMember], field: str) -> tuple[tuple[str, float],
 
 
 MAX_INPUT = 4096
+LONGER = " Jobs take longer texts."
 FORMAT_NAMES = (*FORMATS, "json")
 _LENGTH = {"maxLength": MAX_INPUT}
 """For the OpenAPI document. A longer text is refused later, in OpenAI's own words and code."""
@@ -178,7 +179,7 @@ def check_text(body: SpeechBody) -> None:
         if len(text) > MAX_INPUT:
             raise InvalidRequest(
                 f"Invalid '{name}': string too long. Expected a string with maximum length {MAX_INPUT}, "
-                f"but got a string with length {len(text)} instead.",
+                f"but got a string with length {len(text)} instead.{LONGER if name == 'input' else ''}",
                 param=name,
                 code="string_above_max_length",
             )

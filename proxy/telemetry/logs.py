@@ -127,7 +127,7 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
         processors += [
             structlog.processors.format_exc_info,
             _cut_values,
-            structlog.processors.JSONRenderer(_to_json),
+            structlog.processors.JSONRenderer(lambda event, **_: msgspec.json.encode(event, enc_hook=str)),
         ]
         log_file = LogFile(sys.stderr.buffer, process, worker)
         atexit.register(log_file.flush)
@@ -171,10 +171,6 @@ def _shortened(value: Any, most_characters: int = _MOST_CHARACTERS) -> Any:
         return tuple(items) if isinstance(value, tuple) else list(items)
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
     return value if len(text) <= most_characters else f"{text[:most_characters]}…"
-
-
-def _to_json(event: Any, **_options: Any) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
 
 
 def _add_process(process_fields: dict[str, object]) -> Any:

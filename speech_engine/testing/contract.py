@@ -32,11 +32,13 @@ from speech_engine.testing.recordings import (
     wav_of,
 )
 from speech_engine.testing.rules import (
+    UNKNOWN_VOICE,
     ContractBroken,
     check_answer,
     check_conversion,
     check_models,
     check_voices,
+    refusal,
     require,
     samples,
 )
@@ -137,7 +139,8 @@ class EngineContract:
 
     async def test_an_unknown_model_is_refused(self) -> None:
         async with self.engine() as engine:
-            await self._refusal(engine, self.job_for(engine, model="no such model"))
+            unknown = self.job_for(engine, model="no such model")
+            await self._refusal(engine, unknown, "an unknown model raises EngineFailed")
 
     async def test_after_a_refusal_it_speaks_on(self) -> None:
         async with self.engine() as engine:
@@ -210,7 +213,7 @@ class EngineContract:
             job = self.job_for(engine, voice=Samples((sample,)))
             await self._speak_whole(engine, job)
             self.recordings.drop([sample.digest])
-            error = await self._refusal(engine, job)
+            error = await self._refusal(engine, job, "a recording that was dropped raises VoiceNotFound")
             require(
                 isinstance(error, VoiceNotFound),
                 f"an engine keeps nothing of a recording: without it comes VoiceNotFound, not {error!r}",
@@ -232,7 +235,7 @@ class EngineContract:
             job = self.job_for(engine, voice=mix)
             await self._speak_whole(engine, job)
             self.recordings.drop([samples[1].digest])
-            error = await self._refusal(engine, job)
+            error = await self._refusal(engine, job, "a recording that was dropped raises VoiceNotFound")
             require(
                 isinstance(error, VoiceNotFound),
                 f"an engine keeps no mix: without one of its recordings comes VoiceNotFound, not {error!r}",
@@ -287,13 +290,9 @@ class EngineContract:
         check_answer(job, self._model(engine), events)
         return events
 
-    async def _refusal(self, engine: Engine, job: SpeechJob) -> EngineError:
-        try:
-            async with asyncio.timeout(self.patience_s):
-                await collect(engine, job)
-        except EngineError as error:
-            return error
-        raise ContractBroken("what an engine cannot do raises a class of speech_engine.errors")
+    async def _refusal(self, engine: Engine, job: SpeechJob, rule: str = UNKNOWN_VOICE) -> EngineError:
+        async with asyncio.timeout(self.patience_s):
+            return await refusal(collect(engine, job), rule)
 
     async def _check_found(self, engine: Engine, name: str, voice: str | None) -> None:
         """Check that an engine that finds clones finds this one, or knows that it is gone."""

@@ -14,10 +14,11 @@ from speech_engine.errors import EngineError
 from speech_engine.events import Audio, Event
 from speech_engine.hearing import HearJob, Transcript
 from speech_engine.models import ModelInfo
-from speech_engine.testing.rules import ContractBroken, require
+from speech_engine.testing.rules import UNKNOWN_VOICE, refusal, require
 from speech_engine.values import SpeechJob
 
 J = TypeVar("J", SpeechJob, HearJob)
+_UNKNOWN = f"an unknown model raises EngineFailed, {UNKNOWN_VOICE}"
 
 
 class InputContract(Generic[J]):
@@ -89,8 +90,5 @@ class InputContract(Generic[J]):
         return answer
 
     async def _refusal(self, engine: Engine, job: J, pcm: bytes | None = None) -> EngineError:
-        try:
-            await self._answer(engine, job, pcm)
-        except EngineError as error:
-            return error
-        raise ContractBroken("what an engine cannot do raises a class of speech_engine.errors")
+        of_input = "a recording without sound raises UnusableSample"
+        return await refusal(self._answer(engine, job, pcm), _UNKNOWN if pcm is None else of_input)

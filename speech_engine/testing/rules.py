@@ -5,13 +5,15 @@ Each check raises `ContractBroken` with the broken rule. The module `contract` m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
+from speech_engine.errors import EngineError
 from speech_engine.events import Audio, Encoded, Event, Finished, ProviderCount, Started, Words
 from speech_engine.hearing import Transcript, TranscriptSegment
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
 
+UNKNOWN_VOICE = "an unknown voice raises VoiceNotFound"
 _ROUNDING_S = 0.03
 
 
@@ -23,6 +25,20 @@ def require(is_true: bool, rule: str) -> None:
     # No `assert` here: the suite must also work under `python -O` and without pytest's rewriting.
     if not is_true:
         raise ContractBroken(rule)
+
+
+async def refusal(answer: Awaitable[object], rule: str) -> EngineError:
+    """Return what an engine raises for something that it cannot do. `rule` says which class it should be."""
+    fault = "and this engine answered"
+    try:
+        await answer
+    except EngineError as error:
+        return error
+    except (TimeoutError, ContractBroken):
+        raise
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
+        fault = f"not {type(error).__name__}"
+    raise ContractBroken(f"{rule}, {fault}")
 
 
 def samples(events: Sequence[Event]) -> int:

@@ -2,17 +2,39 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
+from typing import get_args
 
 import msgspec
 
 import speech_engine as se
-from speech_engine import engine, errors
+from speech_engine import engine, errors, models, names, plugin
 from tests.docs import markdown
 from tests.docs.found import sentence
 
-_VALUES = (se.Plugin, se.Hosted, se.Context, se.ModelInfo, se.VoiceInfo, se.SpeechJob)
+_VALUES = (
+    *(se.Plugin, se.Hosted, se.Context, se.ModelInfo, se.Language, se.VoiceInfo, se.KnownName),
+    *(se.SpeechJob, se.Segment, se.EngineVoice, se.Started, se.Audio, se.Word, se.Words, se.Encoded),
+    *(se.ProviderCount, se.Finished, plugin.Missing),
+)
+_TYPES = {
+    "Alphabet": se.Alphabet,
+    "Kind": plugin.Kind,
+    "Need": plugin.Need,
+    "Quality": models.Quality,
+    "StandsIn": names.StandsIn,
+    "Urgency": se.Urgency,
+    "Voice": se.Voice,
+}
+_NAMES = (
+    "A job never has one of OpenAI's names: a request for `alloy` comes with `EngineVoice` and an id of the "
+    "engine's own. The plugin's `names` says which: `share_voices` leaves it to the server, `as_they_are` is "
+    "for ids that are such names, and a mapping has a `KnownName` for each. Without `names`, a request for "
+    "`alloy` never reaches the engine, unless a section `[voices.alloy]` binds it."
+)
+_FUNCTIONS = (se.share_voices, se.as_they_are)
 _PROTOCOLS = (
     se.Engine,
     se.EngineVoices,
@@ -51,17 +73,24 @@ def text() -> str:
     lines += ["## Values", ""]
     for value in _VALUES:
         fields = msgspec.structs.fields(value)
-        rows = [(f"`{field.name}`", _default(field)) for field in fields]
+        types = inspect.get_annotations(value)
+        rows = [(f"`{each.name}`", f"`{_plain(types[each.name])}`", _default(each)) for each in fields]
         lines += [
             f"### {value.__name__}",
             "",
             *_paragraphs(value),
-            *markdown.table(("field", "default"), rows),
+            *markdown.table(("field", "type", "default"), rows),
             "",
         ]
-    rows = [(f"`{cls.__name__}`", sentence_of(cls)) for cls in _failures()]
+    choices = [(f"`{name}`", ", ".join(map(_shown, get_args(type_)))) for name, type_ in _TYPES.items()]
+    lines += ["### Types of fields", "", *markdown.table(("type", "one of"), choices), ""]
+    lines += ["## OpenAI's names", "", _NAMES, "", "```text"]
+    for function in _FUNCTIONS:
+        lines += [*_methods(function), ""]
+    lines[-1:] = ["```", ""]
+    failures = [(f"`{cls.__name__}`", sentence_of(cls)) for cls in _failures()]
     lines += ["## Failures", "", "What to raise, from `speech_engine.errors`.", ""]
-    return markdown.page([*lines, *markdown.table(("class", "raise it if"), rows)])
+    return markdown.page([*lines, *markdown.table(("class", "raise it if"), failures)])
 
 
 def sentence_of(cls: type) -> str:
@@ -76,9 +105,19 @@ def _paragraphs(cls: type) -> list[str]:
     ]
 
 
-def _methods(protocol: type) -> list[str]:
-    """Each method as the code has it: its signature and its docstring."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(protocol)))
+def _shown(one: object) -> str:
+    return f"`{one.__name__}`" if isinstance(one, type) else f"`{one!r}`"
+
+
+def _plain(annotation: str) -> str:
+    """The type of a field without its bounds, which few engines meet."""
+    type_ = re.sub(r"Annotated\[(.*?), msgspec\.Meta\([^)]*\)\]", r"\1", annotation)
+    return re.sub(r"\b(Line|Text)\b", "str", type_.replace("_Lines", "tuple[str, ...]"))
+
+
+def _methods(found: object) -> list[str]:
+    """Each method of a class, or a function, as the code has it: its signature and its docstring."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(found)))  # type: ignore[arg-type]  # either is right
     lines: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests import commands
-from tests.docs import pages
+from tests.docs import pages, serve_environment
 from tests.docs.pages import PAGES, Block
 from tests.programs import script
 from tests.server import Server
@@ -38,6 +38,7 @@ _FILES = "first-change.md"
 _OTHERS = ("from livekit", "from pipecat")
 """How blocks begin that need an environment of their own, which `tests/clients/test_agents.py` has."""
 _PYTHON = [page for page in PAGES if pages.blocks(page, "python") and page.name != _FILES]
+_IMPORT = re.compile(r"^ *(?:from|import) (\w+)", re.MULTILINE)
 _AUDIO = {".mp3": "mp3", ".wav": "wav", ".ogg": "opus"}
 
 
@@ -54,10 +55,24 @@ def test_a_shell_example_prints_what_the_page_says(block: Block, shipped: Server
     if all(line.startswith("voxgate ") for line in lines):
         printed = "".join(_command(line, folder, _environ(shipped)) for line in lines)
     else:
-        printed = _shell(block.text.replace(_SHOWN, shipped.url), folder, _environ(shipped))
+        environ = {**_environ(shipped), **serve_environment.environ(programs)}
+        printed = _shell(block.text.replace(_SHOWN, shipped.url), folder, environ)
     _expect_sound(folder)
     if block.answer is not None:
         assert _matches(block.answer, printed), printed
+
+
+def test_the_python_examples_need_what_a_reader_has_installed() -> None:
+    """By `make serve`, or as a page says."""
+    lacking = {
+        (block.where, name)
+        for page in _PYTHON
+        for block in pages.blocks(page, "python")
+        if not block.text.startswith(_OTHERS)
+        for name in _IMPORT.findall(block.text)
+        if name in serve_environment.refused_modules()
+    }
+    assert lacking == set()
 
 
 @each_row("page", _PYTHON, ids=pages.name)

@@ -1,7 +1,11 @@
 """docs/payments.md, from an empty server to the first Pix: its configuration and its order, at the fakes."""
 
+import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +14,15 @@ import pytest
 
 from fakes.mercadopago.app import SECRET, SELLER, TOKEN
 from fakes.stripe.app import KEY
+from proxy.features.mail.section import SmtpServer
+from proxy.features.mail.smtp import SendOutcome, SmtpConnections, new_message
 from proxy.features.payments.commands import ORDERS
-from tests.docs import pages
+from tests.docs import pages, serve_environment
 from tests.docs.pages import Block
 from tests.features.payments.shop import Shop, shop
 from tests.replies import json_of
+from tests.server import free_port
+from tests.waiting import soon
 
 _PAGE = pages.ROOT / "docs" / "payments.md"
 _TEXT = _PAGE.read_text()
@@ -92,3 +100,29 @@ def test_each_command_of_orders_is_on_the_page() -> None:
 
 def _json(block: Block) -> Any:
     return json.loads(block.text)
+
+
+async def test_the_trial_needs_no_more_than_make_serve_installs(tmp_path: Path) -> None:
+    """Its providers and its mail server are a program that a reader starts after `make install`."""
+    environ = {**os.environ, **serve_environment.environ(tmp_path)}
+    port = free_port()
+    command = (sys.executable, "-m", "fakes.shop", "--port", str(port))
+    program = await asyncio.create_subprocess_exec(
+        *command, cwd=pages.ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    try:
+        while b"serves on" not in (line := await program.stdout.readline()):
+            assert line, (await program.stderr.read()).decode()
+        mail = new_message(
+            "row", 0, "Voices <voices@example.org>", "ana@example.org", "Your code", "\n.\n123"
+        )
+        connections, there = SmtpConnections(""), SmtpServer("127.0.0.1", port + 2, "plain")
+        # The mail server is the last that starts.
+        await soon(lambda: connections.send(there, mail), lambda outcome: outcome == SendOutcome("sent"))
+        shown = [(await program.stdout.readline()).strip() for _ in range(5)]
+        assert shown[1:] == [b"Mail to ana@example.org: Your code", b"", b".", b"123"]
+    finally:
+        program.terminate()
+        await program.communicate()

@@ -72,9 +72,47 @@ def test_a_robot_is_one_only_where_a_natural_model_could_speak(names: str, is_bu
     found = decided(*names.split(), is_built_in=is_built_in)
     told = {each.model.engine: (each.is_robot, each.substitute) for each in found.candidates}
     assert told == {"both": (False, ""), "robot": (True, "robot")}
-    # Not in a language, nor with a voice, that it alone speaks.
-    for alone in (decided(*names.split(), tag="de"), decided(*names.split(), voice=coral("robot"))):
-        assert [(each.is_robot, each.substitute) for each in alone.candidates] == [(False, "")]
+    # Not in a language, nor with a voice, that it alone speaks. It is told, unless the voice is its own.
+    for alone, substitute in (
+        (decided(*names.split(), tag="de"), "robot"),
+        (decided(*names.split(), voice=coral("robot")), ""),
+        (decided("robot", tag="de"), ""),
+    ):
+        assert [(each.is_robot, each.substitute) for each in alone.candidates] == [(False, substitute)]
+
+
+@each_row(
+    ("names", "is_pinned", "expected"),
+    [
+        # The natural voice speaks, and the robot follows it as ever.
+        ("both robot", False, {"both": ("pitch",), "robot": ()}),
+        ("men both robot", False, {"both": ("pitch",), "men": ("pitch",), "robot": ()}),
+        # A natural model with a pitch follows it, and the others are left out.
+        ("both high robot", False, {"high": (), "robot": ()}),
+        # A request that names the robot, or a natural model, gets what it asked for, or an error.
+        ("robot", True, {"robot": ()}),
+        ("both", True, {}),
+        ("both", False, {}),
+    ],
+)
+def test_a_pitch_that_the_robot_alone_has_leaves_the_natural_voice(
+    names: str, is_pinned: bool, expected: dict[str, tuple[str, ...]]
+) -> None:
+    range_ = (-12.0, 12.0)
+    models = {
+        **MODELS,
+        "robot": Model("robot", info("*", is_trained=False, pitch=range_)),
+        "high": Model("high", info("en", pitch=range_)),
+    }
+    offer = Offer(models=tuple(models[name] for name in names.split()), is_built_in=True, is_pinned=is_pinned)
+    voice = Voice(
+        id="coral", name="coral", bindings=tuple(Binding(name, EngineVoice(name)) for name in models)
+    )
+    found = decide(offer, voice, RoutingQuery(language="en", pitch=3.0), ANYONE, NO_RULES)
+    assert {each.model.engine: each.ignores for each in found.candidates} == expected
+    assert (found.error is None) == bool(expected)
+    plain = decide(offer, voice, RoutingQuery(language="en"), ANYONE, NO_RULES)
+    assert not any(each.ignores for each in plain.candidates)
 
 
 def test_an_engine_that_has_not_been_up_may_be_the_natural_one() -> None:

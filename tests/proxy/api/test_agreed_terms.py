@@ -222,7 +222,9 @@ async def test_a_keys_caps_are_shown_kept_by_rotation_and_hold(priced: Inside) -
     body = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
     refused = await priced.ask("POST", "/v1/audio/speech", key=rotated["key"], body=body)
     assert (refused.status_code, envelope(refused)["param"]) == (403, "input")
-    assert envelope(refused)["message"] == "This key takes texts of up to 5 characters; this one has 12."
+    assert envelope(refused)["message"] == (
+        "This key takes texts of up to 5 characters; this one has 12. Jobs take longer texts."
+    )
     assert (await priced.speech()).status_code == 200
 
 

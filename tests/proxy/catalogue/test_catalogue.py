@@ -112,6 +112,10 @@ def test_an_engine_that_lacks_its_environment_may_still_be_installed(catalogue: 
         ("two/v", "two", "v"),
         ("Only", "two", "x"),
         ("two/w", "two", "w"),
+        # A name in any case, and a voice without its engine; but ids are as they are.
+        ("ALLOY", "one", "v"),
+        ("only", "two", "x"),
+        ("w", "two", "w"),
     ],
 )
 def test_a_voice_is_our_own_then_an_id_then_a_name(
@@ -121,7 +125,7 @@ def test_a_voice_is_our_own_then_an_id_then_a_name(
     assert voice.bindings == (Binding(engine, EngineVoice(id_)),)
 
 
-@pytest.mark.parametrize("name", ["nobody", "ALLOY", "only", "", "two/", "x" * 500])
+@pytest.mark.parametrize("name", ["nobody", "TWO/W", "", "two/", "x" * 500])
 def test_an_unknown_voice_is_a_400(catalogue: Catalogue, name: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         catalogue.resolve_voice(name)
@@ -136,6 +140,7 @@ def test_an_accounts_own_voice_comes_before_all_others(catalogue: Catalogue) -> 
     own = {"voice_1": MINE, "me": MINE, "alloy": MINE}
     for name in own:
         assert catalogue.resolve_voice(name, own) is MINE
+    assert catalogue.resolve_voice("Me", own) is MINE
     assert catalogue.resolve_voice("one/v", own).bindings == (Binding("two", EngineVoice("v")),)
 
 

@@ -79,6 +79,7 @@ def test_every_command_that_ends_takes_json_and_every_one_says_what_it_does(name
     "arguments", ["doctor", "check", "engines", "accounts list", "keys list", "env list", "accounts create x"]
 )
 def test_with_json_a_program_reads_all_of_stdout(tmp_path: Path, arguments: str) -> None:
+    (tmp_path / "config.toml").touch()
     done = run(*arguments.split(), "--json", environ=environ(tmp_path), folder=tmp_path)
     # An object has room for more than a list has.
     assert isinstance(json.loads(done.stdout), dict)

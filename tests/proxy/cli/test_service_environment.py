@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cli.main import metrics_beside
 from proxy.cli.options import NAMED_BY
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli.test_main import Run, folder, refused, run
+from tests.tables import each_row
 
 __all__ = ["folder", "run"]
 
@@ -116,3 +118,38 @@ def test_a_unit_that_cannot_be_read_is_one_line_if_it_is_needed(run: Run, servic
     assert "the service's environment, cannot be read" in refused(run("accounts", "list"))
     config = service.parent / "config.toml"
     assert run("accounts", "list", "--config", str(config)).status == 0
+
+
+def test_a_folder_without_a_server_gets_no_database_by_mistake(
+    run: Run, service: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    os.environ[NAMED_BY] = str(folder / "no unit")
+    for command in ("accounts create ada", "accounts list", "keys create --account ada", "database upgrade"):
+        said = refused(run(*command.split()))
+        assert f"{Path.cwd()} has neither config.toml nor data" in said
+        assert "--config" in said
+    assert [*Path.cwd().iterdir()] == []
+    # A folder that is named, or asked for, is made. Then it is a server's.
+    monkeypatch.setenv("VOXGATE_SERVER__DATA", str(folder / "named"))
+    assert run("accounts", "create", "ada").status == 0
+    monkeypatch.delenv("VOXGATE_SERVER__DATA")
+    assert run("accounts", "create", "ada", "--new").status == 0
+    assert run("keys", "create", "--account", "ada").status == 0
+    assert [each.name for each in Path.cwd().iterdir()] == ["data"]
+
+
+@each_row(
+    ("written", "port", "expected"),
+    [
+        ("", 8001, "127.0.0.1:9465"),
+        ('port = 9000\nmetrics = "0.0.0.0:9100"', 9010, "0.0.0.0:9110"),
+        ('metrics = ""', 8001, ""),
+        ("", 65_000, "127.0.0.1:9464"),
+    ],
+)
+def test_at_another_port_the_metrics_are_as_far_from_theirs(
+    tmp_path: Path, written: str, port: int, expected: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[server]\n{written}\n")
+    assert metrics_beside(port, file) == expected

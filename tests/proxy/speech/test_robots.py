@@ -41,8 +41,8 @@ ENGLISH = (Language("en"),)
 
 
 class Robot(Scripted):
-    def __init__(self, *script: Step) -> None:
-        super().__init__(*(script or spoken(0.5)), is_trained=False)
+    def __init__(self, *script: Step, **model: object) -> None:
+        super().__init__(*(script or spoken(0.5)), is_trained=False, **model)
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return (VoiceInfo(id="r", name="R"),)
@@ -99,21 +99,35 @@ async def test_a_robot_in_place_of_a_natural_voice_is_told_in_every_form(
             assert told(await ask(server, model="robot-first")) == robot
 
 
-async def test_a_robot_is_no_substitute_where_no_natural_model_could_speak(
+async def test_a_robot_is_no_substitute_where_it_was_asked_for(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     async with inside(tmp_path, CONFIG, engines(*spoken(0.5))) as server:
-        for case, asked, engine in (
-            ("a natural one spoke", {}, "one/m"),
-            ("its language", {"language": "de"}, "robot/m"),
-            ("its own voice", {"voice": "rob"}, "robot/m"),
-            ("named by the request", {"model": "robot/m"}, "robot/m"),
+        for case, asked, engine, substitute in (
+            ("a natural one spoke", {}, "one/m", None),
+            ("the natural one lacks the language", {"language": "de"}, "robot/m", "r"),
+            ("its own voice", {"voice": "rob"}, "robot/m", None),
+            ("named by the request", {"model": "robot/m"}, "robot/m", None),
         ):
             with subtests.test(case):
                 answer = await ask(server, **asked, response_format="json")
-                assert told(answer) == (engine, None)
-                assert "substitute" not in answer.json()
-        assert {row.substitute for row in await server.usage()} == {""}
+                assert told(answer) == (engine, substitute)
+                assert answer.json().get("substitute") == substitute
+        assert {row.substitute for row in await server.usage()} == {"", "r"}
+
+
+async def test_a_pitch_that_the_robot_alone_has_is_ignored_unless_the_robot_is_named(tmp_path: Path) -> None:
+    robot = Robot(pitch=(-12.0, 12.0))
+    asked = engines(*spoken(0.5), robot=robot)
+    async with inside(tmp_path, CONFIG, asked) as server:
+        natural = await ask(server, pitch=3, response_format="json")
+        assert told(natural) == ("one/m", None)
+        assert (natural.headers["x-voxgate-ignored"], natural.json()["ignored"]) == ("pitch", ["pitch"])
+        obeyed = await ask(server, pitch=3, model="robot/m")
+        assert told(obeyed) == ("robot/m", None)
+        assert "x-voxgate-ignored" not in obeyed.headers
+        assert envelope(await ask(server, pitch=3, model="one/m"))["param"] == "pitch"
+    assert [job.pitch for each in (asked["one"], robot) for job in each.jobs] == [0.0, 3.0]
 
 
 async def test_a_robots_clip_is_told_and_never_given_as_the_natural_voice(tmp_path: Path) -> None:
@@ -141,9 +155,9 @@ async def test_as_shipped_the_answer_is_a_503_before_any_byte(
                 answer = await ask(server, model=model)
                 assert (answer.status_code, envelope(answer)["code"]) == (503, "engine_unavailable")
         assert not asked["robot"].jobs
-        for case in ({"language": "de"}, {"voice": "rob"}, {"model": "robot/m"}):
+        for case, said in (({"language": "de"}, "r"), ({"voice": "rob"}, None), ({"model": "robot/m"}, None)):
             with subtests.test(str(case)):
-                assert told(await ask(server, **case)) == ("robot/m", None)
+                assert told(await ask(server, **case)) == ("robot/m", said)
 
 
 VOICE = {"cast": {"Ana": "ana", "Ben": "ben"}}
