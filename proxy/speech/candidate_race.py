@@ -222,6 +222,9 @@ class FirstAudio:
         job = stream.job_with_deadline()
         engine = self._engines[model.engine]
         attempt.watch(stream.deadline, engine, job, silent_s)
+        if silent_s and model.info.is_local and call.goes_whole:
+            # No listener waits and no candidate follows, so what the engine has begun goes on.
+            attempt.deadline, stream.deadline.begun_s = stream.deadline, IDLE_S
         if (post := stream.candidate.post) is not None:
             self._expect_post(job, stream.candidate, post)
             first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)

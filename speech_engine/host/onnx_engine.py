@@ -323,7 +323,9 @@ class OnnxEngine(ABC, Generic[V, N]):
         return await self._stoppable(lambda: work(switch), switch)
 
     async def _stoppable(self, work: Callable[[], T], switch: StopSwitch) -> T:
-        return await run_stoppable(self._threads, work, switch.stop, self._tick)
+        return await run_stoppable(
+            self._threads, work, switch.stop, self._tick, is_alone=lambda: not self.is_shared
+        )
 
     @abstractmethod
     def read(self, text: str, voice: V, sounds_before: int) -> list[Piece]:

@@ -72,3 +72,15 @@ async def test_work_without_end_is_stopped_and_fails(threads: ThreadPoolExecutor
     with pytest.raises(EngineFailed, match="takes too long"):
         await run_stoppable(threads, stop.wait, stop.set, lambda: ticks.append(1), most_looks=1)
     assert ticks == [1]
+
+
+async def test_time_in_which_nothing_waits_for_it_does_not_count(threads: ThreadPoolExecutor) -> None:
+    stop, others = threading.Event(), iter([False, False, True])
+    ticks: list[bool] = []
+
+    def is_alone() -> bool:
+        return not next(others)
+
+    with pytest.raises(EngineFailed, match="takes too long"):
+        await run_stoppable(threads, stop.wait, stop.set, lambda: ticks.append(True), 1, is_alone)
+    assert len(ticks) == 3
