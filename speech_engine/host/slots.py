@@ -87,6 +87,15 @@ class Slots:
     def health(self) -> HealthReport:
         return HealthReport(self.count, self.running, self.waiting, self._order.waiting_s)
 
+    def wait_s(self) -> float:
+        """Predict how long a text would wait that came now."""
+        job = next((turn.job for turn in self._running if turn.job is not None), None)
+        wait_s = self._batch.fits_in_s(job, self._admitted) if self._batch and job else 0.0
+        if self._running and (self.waiting or self.running >= self.count):
+            free_in_s, pace = self._free_in_s()
+            wait_s = max(wait_s, (sum(free_in_s) + self._order.waiting_s * pace) / len(free_in_s))
+        return min(LONGEST_RETRY_S, wait_s)
+
     def resize(self, count: int) -> None:
         """Have another number of slots. Running jobs go on, even if they are more than that."""
         self.count = count

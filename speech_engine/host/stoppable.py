@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -23,10 +23,10 @@ async def run_stoppable(
     stop: Callable[[], None],
     tick: Callable[[], None],
     most_looks: int = MOST_LOOKS,
-    is_alone: Callable[[], bool] = lambda: False,
+    sharers: Sized = (0, 0),
 ) -> T:
     """Do some work in a thread, and call `tick` until it ends. Work that takes too long is stopped. Time in
-    which it `is_alone` does not count: nothing waits for it to end.
+    which one of the `sharers` of the threads is left does not count: nothing waits for it to end.
 
     When this is cancelled, the work is stopped, and its thread is free when this ends. Raise EngineFailed.
     """
@@ -38,7 +38,7 @@ async def run_stoppable(
             if done.done():
                 return done.result()
             tick()
-            looks += not is_alone()
+            looks += len(sharers) > 1
         raise EngineFailed("The voice's network takes too long.")
     finally:
         stop()

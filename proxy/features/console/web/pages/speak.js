@@ -13,7 +13,8 @@ import { hasFeature, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
 const MOST_FILE_BYTES = 8 * 1024 * 1024;
-const PAUSE_MS = 600;
+// A writer's pause, and the time without a sound after which the page looks whether the language waits.
+const [PAUSE_MS, LATE_MS] = [600, 3000];
 const OF_MORE = ["model", "pitch", "emotion", "instructions", "tag"];
 const FIELDS = ["input", "language", "speed", ...OF_MORE];
 
@@ -166,6 +167,7 @@ export default class SpeakPage extends Page {
     const { signal } = clip.aborter;
     speaking = clip;
     this.say(t("speak.asking"));
+    setTimeout(() => clip.first === undefined && shown?.readEstimate(), LATE_MS);
     try {
       await this.hear({ body, voice, clip });
       await clip.live.heard(signal);
@@ -177,6 +179,7 @@ export default class SpeakPage extends Page {
       if (signal.aborted) return;
       player.stop();
       if (this.isLeft) player.tell(failure);
+      shown?.estimateSoon(0);
       throw failure;
     } finally {
       if (speaking === clip) this.end();
