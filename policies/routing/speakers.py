@@ -28,7 +28,8 @@ class Speaker(NamedTuple):
 
     With an `obstacle` or a `lack`, the model cannot speak with it. If not `is_able`, the voice does not speak
     the language of the text. `share` is the engine's voice behind one of OpenAI's names. A mix is not
-    `is_distinct` if its shares give two members the same voice. `stands_in` is as in `KnownName`.
+    `is_distinct` if its shares give two members the same voice. `stands_in` is as in `KnownName`. A share
+    that stands in comes after all voices of the right gender.
     """
 
     voice: speech_engine.Voice
@@ -42,7 +43,8 @@ class Speaker(NamedTuple):
 
     @property
     def is_of_gender(self) -> bool:
-        return self.stands_in != "other_gender" and (self.share is None or self.share.is_of_gender)
+        share = self.share
+        return self.stands_in != "other_gender" and (not share or (share.is_of_gender and not self.stands_in))
 
 
 def find_speaker(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
@@ -66,7 +68,8 @@ def _find_untrained(voice: Voice, model: Model, query: RoutingQuery) -> Speaker 
         return Speaker(binding.voice, binding.credential, binding.obstacle, stands_in=binding.stands_in)
     if (share := namesakes.find_share(binding.shares, query.language)) is None:
         return Speaker(binding.voice, is_able=False)
-    return Speaker(EngineVoice(share.voice), share=share)
+    gender: StandsIn = "same_gender" if share.is_of_gender else "other_gender"
+    return Speaker(EngineVoice(share.voice), share=share, stands_in=binding.stands_in and gender)
 
 
 def find_emotions(voice: Voice, model: Model) -> tuple[str, ...]:

@@ -32,12 +32,12 @@ _MOST_CACHED_OWNERS = 200
 
 _PlanKey = tuple[tuple[str, ...] | None, bool, bool, bool] | None
 """The terms that decide which models speak: `engines`, `local_only`, `is_paid` and `is_for_job`."""
-FindModelCommand = Callable[[str | None, bool], str]
-"""Takes a language and whether clients pay. Returns the command that installs a model for voices of
-recordings, or ""."""
+FindModelCommand = Callable[[str | None, bool, bool], str]
+"""Takes a language, whether clients pay, and whether a voice is wanted that stands in for late ones. Returns
+the command that installs it, or else a model for voices of recordings, or ""."""
 
 
-def no_model_command(_tag: str | None, _is_paid: bool) -> str:
+def no_model_command(_tag: str | None, _is_paid: bool, _stands_in: bool) -> str:
     return ""
 
 
@@ -51,7 +51,8 @@ class Catalogue:
         self._config = config
         self._aliases = config.models
         sections = config.engines.items()
-        self._hedges_s = {name: section.hedge_s for name, section in sections}
+        self.hedges_s = {name: section.hedge_s for name, section in sections}
+        """How long engines may be silent before the next candidate starts, too. 0: for ever, None: unset."""
         self._costs = {name: section.costs for name, section in sections}
         accepted = {
             name: AcceptedLicence(section.accept_licence, section.paid_use_basis)
@@ -239,11 +240,6 @@ class Catalogue:
             raise self.not_up_error(unknown[0])
         if "/" not in full and (loading := self.live.may_bring_voices()):
             raise self.not_up_error(loading[0])
-
-    def hedge_s(self, engine: str) -> float | None:
-        """Return how long an engine may send no audio before the next candidate starts beside it. 0 means
-        that none starts, None that the configuration does not say."""
-        return self._hedges_s.get(engine)
 
     def provider_rate(self, model: routing.Model) -> Rate | None:
         """Return the provider's price for this model, if it is configured."""

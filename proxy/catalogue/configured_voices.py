@@ -106,7 +106,8 @@ class ConfiguredVoices:
         bindings: list[Binding] = []
         for engine, known in self._engines.names.items():
             if known == "shared":
-                bindings += _share_bindings(Binding(engine, EngineVoice(voice.name)), shares[engine])
+                named = Binding(engine, EngineVoice(voice.name), stands_in=self._engines.stands_in(engine))
+                bindings += _share_bindings(named, shares[engine])
             elif voice.name in known:
                 own = known[voice.name]
                 bindings.append(Binding(engine, EngineVoice(own.voice), stands_in=own.stands_in))

@@ -36,7 +36,7 @@ class RecordingSpeakers:
         problem = f"Nothing on this server can speak a voice of a recording{where}."
         if places := sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)}):
             return f"{problem} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
-        command = self._command_for(tag, self._is_paid)
+        command = self._command_for(tag, self._is_paid, False)
         if not command:
             return f"{problem} No model is known that the operator could add for it."
         return f"{problem} {_OPERATOR} {command}"

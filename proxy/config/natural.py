@@ -50,6 +50,7 @@ class EngineKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     plugin: str = ""
     model: ModelName = ""
     accept_licence: Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)")] = ""
+    stands_in: bool = False
 
 
 class Layer(msgspec.Struct, frozen=True):

@@ -289,6 +289,7 @@ class EngineSection(Redacted, msgspec.Struct, frozen=True):
         Annotated[float, msgspec.Meta(ge=0, le=60)] | None,
         msgspec.Meta(description="a number of seconds, 0 (never) to 60"),
     ] = None
+    stands_in: Switch = False
     silent_s: Annotated[
         Annotated[float, msgspec.Meta(gt=0, le=300)] | None,
         msgspec.Meta(description="a number of seconds, above 0 and up to 300"),

@@ -41,6 +41,7 @@ from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.messages import hello_of
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.slots import Slots
+from speech_engine.names import StandsIn
 
 if TYPE_CHECKING:
     from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects
@@ -190,6 +191,9 @@ class Engines:
         """Tell whether hosts of this engine speak for this worker now."""
         engine = self._live[name]
         return not isinstance(engine, WITHOUT_HOSTS) and engine.is_busy
+
+    def stands_in(self, name: str) -> StandsIn:
+        return "same_gender" if name in self._sections and self._sections[name].stands_in else ""
 
     def credentials(self, name: str) -> tuple[str, ...]:
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()

@@ -52,7 +52,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One try of one engine, for the part with this number. It repeats the `given_sound`, if there is one.
 
     `was_dispatched` is true while the engine has the job, unless it reported that it did nothing. Before, the
-    job waits in the server's own queue, and no provider bills for it. A `deadline` is that of a provider.
+    job waits in the server's own queue, and no provider bills for it. A dispatch moves the `deadline`.
     """
 
     part: int

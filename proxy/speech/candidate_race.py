@@ -58,6 +58,7 @@ class FirstAudio:
         self._catalogue = catalogue
         self._engines = engines
         self.late = engines.late
+        self.command_for = catalogue.command_for
         self._budgets = budgets
         self._within_s = within_s
 
@@ -138,7 +139,7 @@ class FirstAudio:
 
     def hedge_s(self, call: SpeechCall, candidate: Candidate, follower: Candidate) -> float:
         """Return the wait for a candidate's audio before its follower starts too, in seconds; 0 for never."""
-        own = self._catalogue.hedge_s(candidate.model.engine)
+        own = self._catalogue.hedges_s.get(candidate.model.engine)
         if own is None:
             stands_in = "other_gender" if follower.is_robot else follower.stands_in
             return 0.0 if call.job or candidate.stands_in else provider_waits.stand_in_s(stands_in)
@@ -222,6 +223,9 @@ class FirstAudio:
         job = stream.job_with_deadline()
         engine = self._engines[model.engine]
         attempt.watch(stream.deadline, engine, job, silent_s)
+        if silent_s and model.info.is_local and call.goes_whole:
+            # No listener waits and no candidate follows, so what the engine has begun goes on.
+            attempt.deadline, stream.deadline.begun_s = stream.deadline, IDLE_S
         if (post := stream.candidate.post) is not None:
             self._expect_post(job, stream.candidate, post)
             first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)

@@ -115,15 +115,18 @@ class Deadline(StoppableBlock, MovingTimer):
 
 
 class AudioTimeout(Deadline):
-    """A candidate's first audio is due at `ends_at`. A provider that has the request may be silent for
-    `silent_s`; its time to the first sound is added to `first_bytes_s`."""
+    """A candidate's first audio is due at `ends_at`, or `begun_s` after its engine has begun. A provider that
+    has the request may be silent for `silent_s`; its time to the first sound is added to `first_bytes_s`."""
 
     ends_at = silent_s = math.inf
-    dispatched_at = 0.0
+    dispatched_at = begun_s = 0.0
     first_bytes_s: deque[float] | None = None
 
     def limit_silence(self, is_dispatched: bool) -> float:
-        """Note whether the provider has the request now. Return how long it may be silent."""
+        """Note whether the engine has the request now. Return how long it may be silent."""
+        if is_dispatched and self.begun_s:
+            self.ends_at = max(self.ends_at, time.monotonic() + self.begun_s)
+            self.expire_at(self.ends_at)
         if self.silent_s < math.inf:
             self.dispatched_at = time.monotonic() if is_dispatched else 0.0
             silent_until = self.dispatched_at + self.silent_s if is_dispatched else self.ends_at

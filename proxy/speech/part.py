@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import msgspec
 
 from policies.language import Source
 from policies.lexicon import EMPTY_LEXICON, Lexicon
 from policies.routing import Candidate, PostSpeaker, Voice
+from proxy.catalogue.catalogue import FindModelCommand
+from speech_engine import EngineBusy, EngineError, EngineTimeout
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -36,6 +40,23 @@ class Part(msgspec.Struct, frozen=True):
     def post(self) -> PostSpeaker | None:
         """The model that repeats the speech. All candidates have the same."""
         return self.candidates[0].post
+
+    def lacks_stand_in(self, model: str) -> bool:
+        """Tell whether one of OpenAI's names waits for its natural voice, as no other stands in. An engine's
+        own `model` lacks none."""
+        infos = [each.model.info for each in self.candidates if each.share and not each.stands_in]
+        is_natural = len(infos) == len(self.candidates) and all(info.is_trained for info in infos)
+        return is_natural and all(info.is_local for info in infos) and "/" not in model
+
+    def wait_advice(self, model: str, error: EngineError, command_for: FindModelCommand) -> str:
+        """Return what a failure says of a language whose voices are busy, where no other voice stands in."""
+        if not (isinstance(error, (EngineBusy, EngineTimeout)) and self.lacks_stand_in(model)):
+            return ""
+        is_measured = isinstance(error, EngineBusy)
+        wait = f", for about {ceil(error.retry_after_s or 1)} seconds" if is_measured else ""
+        command = command_for(self.language, True, True)
+        remedy = f" The operator of this server can add one: {command}" if command else ""
+        return f" Texts in '{self.language}' wait{wait}: no other voice here stands in for theirs.{remedy}"
 
     @property
     def description(self) -> str:

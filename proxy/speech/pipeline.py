@@ -195,7 +195,10 @@ class Pipeline:
         self, call: SpeechCall, hold: Hold, answer: Answer | None, error: EngineError
     ) -> RequestFailed:
         totals, failure = call.totals, from_engine(error)
-        if answer is not None:
+        if answer is None:
+            part, command_for = totals.current_part.part, self._first_audio.command_for
+            failure.message += part.wait_advice(call.request.model, error, command_for)
+        else:
             speaker = totals.current_part.speaker
             _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
             answer.count_broken()

@@ -79,9 +79,9 @@ class HealthQuestion(msgspec.Struct, frozen=True):
 
 
 class HealthReport(msgspec.Struct, frozen=True):
-    """A host's state. `waiting_s` is the estimated audio of all waiting jobs. `memory_gb` is the most that
-    it has used on its device so far. `figures` are those of a batch and of a card, as `BatchFigures` and
-    `DeviceFigures` name them."""
+    """A host's state. `waiting_s` is the estimated audio of all waiting jobs, and a text that came now would
+    wait for `wait_s`. `memory_gb` is the most that it has used on its device so far. `figures` are those of a
+    batch and of a card, as `BatchFigures` and `DeviceFigures` name them."""
 
     slots: int
     running: int
@@ -90,6 +90,7 @@ class HealthReport(msgspec.Struct, frozen=True):
     device: Line = ""
     memory_gb: float = 0.0
     figures: Annotated[dict[Line, float], msgspec.Meta(max_length=200)] = {}
+    wait_s: float = 0.0
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -323,7 +323,8 @@ class OnnxEngine(ABC, Generic[V, N]):
         return await self._stoppable(lambda: work(switch), switch)
 
     async def _stoppable(self, work: Callable[[], T], switch: StopSwitch) -> T:
-        return await run_stoppable(self._threads, work, switch.stop, self._tick)
+        texts = self._listeners.texts
+        return await run_stoppable(self._threads, work, switch.stop, self._tick, sharers=texts)
 
     @abstractmethod
     def read(self, text: str, voice: V, sounds_before: int) -> list[Piece]:

@@ -78,6 +78,7 @@ class HostServer:
             device=str(self._device),
             memory_gb=round(peak_gb(self._device), 3),
             figures=self._pulse.figures(),
+            wait_s=self._slots.wait_s(),
         )
 
     async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:

@@ -31,17 +31,13 @@ LATE_SHARE = 0.25
 """The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
 SURELY_LATE = 0.75
 """The part of the usual time to a first sound that a job must have left to get a slot."""
-
 IDLE_PART = 4
 """Work without a waiting client gets at most one in so many slots, but at least one slot."""
-
 MOST_AHEAD = 32
 """The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
-
 SHORT_PART, LONG_S = 4, 30.0
 """One in `SHORT_PART` slots is never for a recording longer than `LONG_S`, nor for speech that is made ahead,
 so that others need not wait."""
-
 IDLE_TURNS = 16
 """While work without a client waits, it gets at least one of so many turns."""
 
@@ -87,6 +83,15 @@ class Slots:
 
     def health(self) -> HealthReport:
         return HealthReport(self.count, self.running, self.waiting, self._order.waiting_s)
+
+    def wait_s(self) -> float:
+        """Predict how long a text would wait that came now."""
+        job = next((turn.job for turn in self._running if turn.job is not None), None)
+        wait_s = self._batch.fits_in_s(job, self._admitted) if self._batch and job else 0.0
+        if self._running and (self.waiting or self.running >= self.count):
+            free_in_s, pace = self._free_in_s()
+            wait_s = max(wait_s, (sum(free_in_s) + self._order.waiting_s * pace) / len(free_in_s))
+        return min(LONGEST_RETRY_S, wait_s)
 
     def resize(self, count: int) -> None:
         """Have another number of slots. Running jobs go on, even if they are more than that."""

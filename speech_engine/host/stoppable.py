@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -23,18 +23,22 @@ async def run_stoppable(
     stop: Callable[[], None],
     tick: Callable[[], None],
     most_looks: int = MOST_LOOKS,
+    sharers: Sized = (0, 0),
 ) -> T:
-    """Do some work in a thread, and call `tick` until it ends. Work that takes too long is stopped.
+    """Do some work in a thread, and call `tick` until it ends. Work that takes too long is stopped. Time in
+    which one of the `sharers` of the threads is left does not count: nothing waits for it to end.
 
     When this is cancelled, the work is stopped, and its thread is free when this ends. Raise EngineFailed.
     """
     done = asyncio.wrap_future(threads.submit(work))
     try:
-        for _ in range(most_looks):
+        looks = 0
+        while looks < most_looks:
             await asyncio.wait((done,), timeout=LOOK_EVERY_S)
             if done.done():
                 return done.result()
             tick()
+            looks += len(sharers) > 1
         raise EngineFailed("The voice's network takes too long.")
     finally:
         stop()

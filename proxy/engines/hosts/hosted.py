@@ -229,6 +229,7 @@ class HostedEngine(HelloEngine):
             device=", ".join(sorted({answer.device for answer in healthy} - {""})),
             memory_gb=sum(answer.memory_gb for answer in healthy),
             figures=add_figures([answer.figures for answer in healthy if answer.figures]),
+            wait_s=min((answer.wait_s for answer in healthy), default=0.0),
         )
 
     def open(

@@ -46,6 +46,13 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
     seed: bool
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """How long a text would wait for its voice, and the command that adds one which stands in, or ""."""
+
+    seconds: float
+    command: str
+
+
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request for speech would get. `language`, `model`, `voice`, `substitute` and `ignored` are as in
     the headers of its answer. If it is not `is_trained`, a model that follows rules would speak some of it.
@@ -56,7 +63,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     answer from the cache may cost less. `available` credits are left, null for no limit, and are
     `available_minutes` of speech, null if that cannot be said. The emotion tags in `dropped_tags` would be
     left out. The text does not have the names of the cast in `unused_names`. Each of `other_names` begins
-    some lines as a name does, and would be read.
+    some lines as a name does, and would be read. There is a `wait` if the language's voices are busy.
     """
 
     object: Literal["estimate"] = "estimate"
@@ -77,6 +84,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     unused_names: tuple[str, ...]
     other_names: tuple[str, ...]
     controls: Controls
+    wait: Wait | None
 
 
 Spoken = Sequence[tuple[Part, Candidate]]
@@ -143,6 +151,7 @@ class Estimates(Resource):
                 unused_names=text_tags.unused_names(speech.text, call.plan.cast),
                 other_names=text_tags.likely_names(speech.text, call.plan.cast),
                 controls=self._controls(call, spoken, own),
+                wait=await self._wait(call, spoken[0]),
             )
         )
 
@@ -156,6 +165,15 @@ class Estimates(Resource):
             if engine in live.late.names or live.is_busy(engine):
                 return "busy", None
         return "voice", None
+
+    async def _wait(self, call: SpeechCall, first: tuple[Part, Candidate]) -> Wait | None:
+        """Return the wait for the first part, by what its engine says of its queue and its pace."""
+        part, engine, catalogue = first[0], first[1].model.engine, self._voices.catalogue
+        if not (catalogue.live.is_busy(engine) and part.lacks_stand_in(call.request.model)):
+            return None
+        seconds = round((await catalogue.live[engine].health()).wait_s, 1)
+        command = catalogue.command_for(part.language, call.plan.terms.is_paid, True)
+        return Wait(seconds, command) if seconds >= 1.0 else None
 
     def _controls(self, call: SpeechCall, spoken: Spoken, own: AccountLibrary) -> Controls:
         infos = [candidate.model.info for _, candidate in spoken]

@@ -225,6 +225,8 @@ def models_pull(
 
 
 def _natural_lines(answer: dict[str, Any]) -> list[Part]:
+    if "is_used" in answer:
+        return _imported_table(answer)
     return [
         *(Line(f"{name}: {why}", "red") for name, why in answer["faults"].items()),
         Line(f"{answer['file']} has these lines now, beneath your own configuration:"),
@@ -240,12 +242,21 @@ def _natural_lines(answer: dict[str, Any]) -> list[Part]:
 @NATURAL.command("natural", _natural_lines)
 def voices_natural(
     here: CommandContext,
+    language: Annotated[str, typer.Argument(metavar="[LANGUAGE]", help="With --quick: fr, es, …")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Add a small voice for when others are late.")
+    ] = False,
     at_start: Annotated[bool, typer.Option("--at-start", hidden=True)] = False,
     beside: Annotated[bool, typer.Option("--beside", hidden=True)] = False,
 ) -> CommandResult | None:
     """Fetch natural voices, and speak with them."""
     # The hidden options are for the start of a server: see `fetch_before_start` and `fetch_rest`.
-    from proxy.features.models import first_voices
+    from proxy.features.models import first_voices, offers
+
+    if bool(language) != quick:
+        raise typer.BadParameter("a LANGUAGE and --quick belong together: voxgate voices natural fr --quick")
+    if quick:
+        return offers.add_quick_voice(here, language)
 
     if beside:
         first_voices.fetch_rest(here)

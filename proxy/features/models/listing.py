@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import proxy
 from policies.descriptions import language_named
-from policies.language import tag_matches
+from policies.language import base_tag, tag_matches
 from proxy.config.reader import names_hint
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.entries import GalleryEntry, read_gallery
@@ -18,6 +18,12 @@ from speech_engine.model_files import ModelFormat
 
 if TYPE_CHECKING:
     from proxy.engines.registry import Registry
+
+
+FIRST = ("kokoro-voices",)
+"""The first models of a new server."""
+QUICK = "piper"
+"""The plugin whose voices stand in for the first models, where an operator adds them for a language."""
 
 
 class GalleryModel(NamedTuple):
@@ -67,10 +73,23 @@ class Galleries(NamedTuple):
                 continue
             yield each
 
-    def command_for(self, tag: str | None, is_paid: bool) -> str:
+    def quick_voice(self, tag: str) -> GalleryModel | None:
+        """Return the smallest voice that can stand in for the first models in a language, or None. It may be
+        sold, and has no terms to accept. In English, hibari stands in."""
+        first = [each.entry.languages for each in self.listed if each.name in FIRST]
+        if base_tag(tag) == "en" or not any(tag_matches(each, tag) for tags in first for each in tags):
+            return None
+        found = self.search(language=tag, is_paid=True)
+        able = [each for each in found if each.plugin == QUICK and not each.entry.to_accept]
+        return min(able, key=lambda each: each.entry.size, default=None)
+
+    def command_for(self, tag: str | None, is_paid: bool, stands_in: bool = False) -> str:
         """Return the command that pulls a model which speaks with recorded voices in a language, or "".
         Without a language, it is for English. Models that may speak for money come first, then the order of
-        the galleries counts."""
+        the galleries counts. With `stands_in`, it is for a voice that does so in this language."""
+        if stands_in:
+            base = base_tag(tag or "en")
+            return f"voxgate voices natural {base} --quick" if self.quick_voice(base) else ""
         found = self.search(language=tag or "en", is_paid=is_paid)
         able = sorted(
             (each for each in found if each.entry.speaks_samples),

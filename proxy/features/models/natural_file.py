@@ -31,13 +31,16 @@ def own_sections(config: Config, plugin: str) -> list[str]:
     ]
 
 
-def use_model(config: Config, listed: GalleryModel) -> list[Line]:
+def use_model(config: Config, listed: GalleryModel, stands_in: bool = False) -> list[Line]:
     """Let an engine use a model from the server's next start, and return the messages about it. Return
     nothing if one uses it already, or if the operator has sections of that plugin."""
-    if own_sections(config, listed.plugin) or sections_using(config, listed.name):
+    users = sections_using(config, listed.name)
+    users = [name for name in users if not stands_in or config.engines[name].stands_in]
+    if users or own_sections(config, listed.plugin):
         return []
     with lock_layer(config):
-        layer, model = natural_voices.with_speech(read_layer(config), listed, config_toml.built_in_models())
+        built_in = config_toml.built_in_models()
+        layer, model = natural_voices.with_speech(read_layer(config), listed, built_in, stands_in)
         file = write_layer(config, layer)
     engine = model.partition("/")[0]
     does = "hears with" if listed.format_.hears else "speaks with" if listed.entry.languages else "has"

@@ -22,13 +22,12 @@ from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
-from proxy.features.models.listing import Galleries, GalleryModel
+from proxy.features.models.listing import FIRST, Galleries, GalleryModel
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 
-_FIRST = ("kokoro-voices",)
 STAND_IN = "hibari"
 """The plugin that speaks until the first models are there, and later if they are too slow. Its package has
 its model."""
@@ -45,7 +44,7 @@ _PROBE_PATIENCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 
 def first_models(galleries: Galleries) -> list[GalleryModel]:
     """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
-    return [galleries.listed_model(name) for name in _FIRST]
+    return [galleries.listed_model(name) for name in FIRST]
 
 
 def require_index(listed: Sequence[GalleryModel]) -> None:
@@ -211,7 +210,7 @@ def natural_layer(
 
 
 def with_speech(
-    layer: Layer, listed: GalleryModel, built_in: Mapping[str, Sequence[str]]
+    layer: Layer, listed: GalleryModel, built_in: Mapping[str, Sequence[str]], stands_in: bool = False
 ) -> tuple[Layer, str]:
     """Return a layer in which a model is a candidate of the built-in names, and the model's name for clients.
 
@@ -219,7 +218,7 @@ def with_speech(
     recorded voices comes last. A model without languages converts recordings, so it is no candidate. Nor is a
     model that recognises speech.
     """
-    layer, engine = with_model(layer, listed)
+    layer, engine = with_model(layer, listed, stands_in)
     is_last = listed.entry.speaks_samples
     id_ = listed.name if listed.format_.names_models else STANDARD
     if listed.format_.hears:
@@ -268,24 +267,24 @@ def _model_names(section: Mapping[str, Any]) -> list[str]:
     return [each for each in (section.get("model"), *listed) if isinstance(each, str)]
 
 
-def with_model(layer: Layer, listed: GalleryModel) -> tuple[Layer, str]:
+def with_model(layer: Layer, listed: GalleryModel, stands_in: bool = False) -> tuple[Layer, str]:
     """Return a layer with an engine for a model, and the engine's name. Models of different licences never
-    share an engine, since the strictest licence would count for all of them."""
+    share an engine, since the strictest licence would count for all of them. Nor do those that stand in."""
     plugin, listed_in, accepts = listed.plugin, listed.format_.listed_in, _accepted_licence(listed)
     for name, section in layer.engines.items():
-        if section.get("plugin", name) != plugin or section.get("accept_licence") != accepts.get(
-            "accept_licence"
-        ):
+        own = (section.get("plugin", name), section.get("accept_licence"), section.get("stands_in", False))
+        if own != (plugin, accepts.get("accept_licence"), stands_in):
             continue
         if listed_in and isinstance(section.get(listed_in), list):
             named = list(dict.fromkeys((*section[listed_in], listed.name)))
             return _with_section(layer, name, {**section, listed_in: named}), name
         if not listed_in and section.get("model") == listed.name:
             return layer, name
-    name = plugin
+    name = f"{plugin}-quick" if stands_in else plugin
     if name in layer.engines:
         name = listed.name if listed.name.startswith(f"{plugin}-") else f"{plugin}-{listed.name}"
-    keys = EngineKeys("" if name == plugin else plugin, "" if listed_in else listed.name, **accepts)
+    model = "" if listed_in else listed.name
+    keys = EngineKeys("" if name == plugin else plugin, model, stands_in=stands_in, **accepts)
     models = {listed_in: [listed.name]} if listed_in else {}
     return _with_section(layer, name, {**msgspec.to_builtins(keys), **models}), name
 

@@ -20,9 +20,9 @@ from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.listing import GalleryModel, open_galleries
+from proxy.features.models.listing import QUICK, GalleryModel, open_galleries
 from proxy.features.models.model_use import licence_notes, next_steps
-from proxy.features.models.natural_file import use_model
+from proxy.features.models.natural_file import own_sections, use_model
 from proxy.features.models.natural_voices import build_environment
 from proxy.features.models.part_file import is_sha256
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
@@ -142,11 +142,23 @@ def pull_and_use(
         stored = current_model(store, listed.name)
     loaded = registry.load()
     fault = _build_environment(here, loaded, listed.plugin) if builds else ""
-    steps = use_model(config, listed) if uses and listed.plugin in loaded.pullable() else []
+    steps = use_model(config, listed, order.stands_in) if uses and listed.plugin in loaded.pullable() else []
     now = here.config()
     row = {**model_row(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
     then = steps or next_steps(now, stored.manifest, made.is_new)
     return CommandResult(row, status=1 if fault else 0, then=then)
+
+
+def add_quick_voice(here: CommandContext, tag: str) -> CommandResult:
+    """Pull the voice that stands in for the first models in a language, and use it. Raise CommandRefused."""
+    config, galleries = here.config(), open_galleries(registry.load())
+    if own := own_sections(config, QUICK):
+        raise CommandRefused(f"your own [engines.{own[0]}] decides for {QUICK}, so nothing was fetched")
+    if (listed := galleries.quick_voice(tag)) is None:
+        found = f"no voice of {QUICK} that may be sold can stand in for {tag[:80]!r}"
+        raise CommandRefused(f"{found}. See voxgate models search --language {tag[:80]}")
+    say(*licence_lines(listed))
+    return pull_and_use(here, config, listed, PullOrder(stands_in=True), builds=True, uses=True)
 
 
 def _build_environment(here: CommandContext, loaded: Registry, plugin: str) -> str:

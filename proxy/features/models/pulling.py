@@ -43,7 +43,7 @@ class PullOrder(NamedTuple):
 
     `source` is a folder or an address that has the files, and replaces the gallery's address. If the gallery
     has no digest for a file, the file must have one of `digests`. `token` is the secret for the hub. With
-    `again`, a stored model is fetched again.
+    `again`, a stored model is fetched again. One that `stands_in` speaks where others are late.
     """
 
     accepted: tuple[str, ...] = ()
@@ -52,6 +52,7 @@ class PullOrder(NamedTuple):
     token: str = ""
     changes_licence: bool = False
     again: bool = False
+    stands_in: bool = False
     hub_patience: HubPatience = HubPatience()
     index_patience: IndexPatience = IndexPatience()
 

@@ -331,6 +331,25 @@ def _go_away(reader: Reader, *, is_away: bool) -> None:
     )
 
 
+_BUSY = """(() => {
+  const ask = fetch;
+  window.fetch = async (...asked) => {
+    const answer = await ask(...asked);
+    if (!String(asked[0]).endsWith("/estimate")) return answer;
+    const wait = { seconds: 12.3, command: "voxgate voices natural es --quick" };
+    return new Response(JSON.stringify({ ...(await answer.json()), wait }), answer);
+  };
+})()"""
+
+
+def test_a_language_that_waits_says_how_long_and_what_helps(reader: Reader) -> None:
+    reader.open()
+    reader.tab.run(_BUSY)
+    reader.fill("#speak-input", "El viejo farero espera los barcos de la noche.")
+    reader.reads("Spanish waits for its voices, about 12.3 s: they are busy", ".notes")
+    reader.reads("voxgate voices natural es --quick", ".notes code")
+
+
 _WITHOUT_ITS_END = """(() => {
   const ask = fetch;
   window.fetch = async (...asked) => {

@@ -8,10 +8,12 @@ from urllib.parse import unquote
 import httpx2
 import pytest
 
-from speech_engine import EngineFailed, EngineUnauthorized, Language
+from speech_engine import EngineFailed, EngineUnauthorized, Language, share_voices
+from speech_engine.host.messages import HealthReport
 from tests.features.estimates.test_amounts import ESTIMATE, SPEECH, estimate
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.proxy.api.test_known_names import Speakers, plugin, voice
 from tests.proxy.api.test_preferred_voice import prefer
 from tests.tables import each_row
 
@@ -253,3 +255,29 @@ async def test_no_engine_is_asked_and_nothing_of_the_text_comes_back(tmp_path: P
         assert all(not engine.jobs for engine in found.values())
         listed = await server.ask("GET", "/v1/usage?by=refusal")
         assert listed.json()["data"] == []
+
+
+@each_row(
+    ("model", "wait_s", "wait"),
+    [
+        ("tts-1", 12.34, {"seconds": 12.3, "command": "voxgate voices natural es --quick"}),
+        ("tts-1", 0.5, None),
+        ("slow/m", 12.34, None),
+    ],
+)
+async def test_a_language_that_waits_for_its_only_voices_is_told_how_long_and_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, wait_s: float, wait: object
+) -> None:
+    slow = Speakers(voice("eva", "female", "es"), tags=("es",))
+    more: Any = {("engine", "slow"): plugin("slow", slow, share_voices)}
+    config = '[engines.slow]\n[models]\ntts-1 = ["slow/m"]\n'
+    async with inside(tmp_path, config, more=more) as server:
+
+        async def health() -> HealthReport:
+            return HealthReport(1, 1, 0, wait_s=wait_s)
+
+        monkeypatch.setattr(server.worker.engines["slow"], "health", health)
+        asked = {"model": model, "voice": "alloy", "input": "Hola.", "language": "es"}
+        assert (await estimate(server, asked))["wait"] is None  # it has nothing to do
+        monkeypatch.setattr(server.worker.engines, "is_busy", lambda name: name == "slow")
+        assert (await estimate(server, asked))["wait"] == wait

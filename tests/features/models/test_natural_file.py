@@ -15,7 +15,7 @@ from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
 from proxy.feature_list import load_config
-from proxy.features.models import first_voices, natural_file, natural_voices, natural_writer
+from proxy.features.models import first_voices, natural_file, natural_voices, natural_writer, offers
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.fetch_note import note_path, read_note
 from proxy.features.models.listing import open_galleries
@@ -23,9 +23,12 @@ from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import FetchedModels
 from tests.features.models.conftest import hub
 from tests.features.models.test_offers import gallery, plugins
+from tests.features.models.toys import sha256
+from tests.plugins.piper import tiny
 from tests.proxy.cli.test_main import Ran, Run, folder, run
 from tests.proxy.engines.wheels import only
 from tests.server import TONE
+from tests.tables import each_row
 
 pytestmark = pytest.mark.slow
 
@@ -331,3 +334,45 @@ def test_what_is_gone_is_asked_for_again_at_each_start(
     assert natural_file.read_checked(folder / "data") == layer
     (folder / "config.toml").write_text(f'{TONE}[engines.kokoro]\nmodel = "own"\n')
     assert run("voices", "natural", "--at-start").err == "", "the operator's own section counts, not this one"
+
+
+def test_a_small_voice_stands_in_for_a_language_that_only_kokoro_speaks(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offers, "build_environment", lambda *_: False)
+    source = tiny.voice(folder / "source", "fr_FR-mls-medium", language="fr_FR", espeak_voice="fr")
+    digests = [f"--sha256={sha256(path.read_bytes())}" for path in source.parent.iterdir()]
+    assert run("models", "pull", "mls-fr", "--from", str(source.parent), "--no-use", *digests).status == 0
+    said = run("voices", "natural", "fr", "--quick")
+    assert (said.status, "licence: CC-BY-4.0 (paid use is allowed)" in said.err) == (0, True)
+    config = _loaded(folder)
+    quick = config.engines["piper-quick"]
+    assert (quick.plugin, quick.stands_in, quick.settings["voices"]) == ("piper", True, ["mls-fr"])
+    assert config.models["tts-1-hd"][0] == "piper-quick/standard"
+    # It comes once, and shares its engine with no voice that speaks for itself.
+    assert run("voices", "natural", "fr-FR", "--quick").status == 0
+    assert _loaded(folder).models == config.models
+    assert run("models", "remove", "mls-fr", "--yes", "--force").status == 0
+    assert "piper-quick" not in _loaded(folder).engines
+
+
+@each_row(
+    ("asked", "says"),
+    [
+        (("en", "--quick"), "no voice of piper that may be sold can stand in for 'en'"),
+        (("pt", "--quick"), "voxgate models search --language pt"),
+        # Kokoro does not speak it, so nothing has to stand in.
+        (("de", "--quick"), "can stand in for 'de'"),
+        (("fr",), "a LANGUAGE and --quick belong together"),
+        (("--quick",), "a LANGUAGE and --quick belong together"),
+    ],
+)
+def test_what_cannot_stand_in_is_refused(run: Run, asked: tuple[str, ...], says: str) -> None:
+    ran = run("voices", "natural", *asked)
+    assert ran.status != 0
+    assert says in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_the_operators_own_piper_decides(run: Run, folder: Path) -> None:
+    (folder / "config.toml").write_text("[engines.piper]\n")
+    assert "your own [engines.piper] decides for piper" in run("voices", "natural", "es", "--quick").err

@@ -129,6 +129,32 @@ async def test_time_that_the_first_used_up_is_not_there_for_the_second(tmp_path:
     assert two.jobs[0].deadline_s == pytest.approx(Server().first_audio_s - 0.1)
 
 
+@each_row(
+    ("model", "form", "after_s", "found"),
+    [
+        # It goes on for five minutes, as no listener waits and no other engine could speak.
+        ("one/m", "wav", 299.0, (200, "one/m")),
+        ("one/m", "pcm", 299.0, (503, "")),
+        ("pair", "wav", 299.0, (200, "two/m")),
+    ],
+)
+@simulated
+async def test_what_a_named_model_has_begun_goes_on_where_it_is_sent_whole(
+    tmp_path: Path, model: str, form: str, after_s: float, found: tuple[int, str]
+) -> None:
+    slow, quick = Scripted(lambda: asyncio.sleep(after_s), *spoken(0.5)), Scripted(*spoken(0.5))
+    async with inside(tmp_path, BUDGET, {"one": slow, "two": quick}) as server:
+        status, _, engine = await ask(server, model=model, response_format=form)
+        assert (status, engine) == found
+        # In line it has the usual time.
+        took_all = [asyncio.create_task(ask(server, model="one/m", response_format="wav")) for _ in "ab"]
+        await asyncio.sleep(0.1)
+        status, *_ = await ask(server, model="one/m", response_format="wav")
+        assert (status, slow.open) == (503, 2)
+        for task in took_all:
+            task.cancel()
+
+
 @simulated
 async def test_an_engine_may_raise_the_budget(tmp_path: Path) -> None:
     slow = Scripted(lambda: asyncio.sleep(0.5), *spoken(0.5), first_audio_s=60.0)

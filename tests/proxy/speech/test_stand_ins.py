@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from speech_engine import EngineUnavailable, KnownName, Language, VoiceInfo
-from speech_engine.names import Names, as_they_are
-from tests.proxy.api.inside import Inside, NoSettings, inside
+from speech_engine import (
+    EngineBusy,
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    EngineUnavailable,
+    KnownName,
+    Language,
+    VoiceInfo,
+)
+from speech_engine.names import Names, as_they_are, share_voices
+from tests.proxy.api.inside import Inside, NoSettings, envelope, inside
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.api.test_known_names import Speakers, plugin, voice
 from tests.proxy.engines.keys import SILENT
@@ -105,6 +114,60 @@ async def test_it_begins_at_once_where_the_other_is_away_or_was_late_twice(
         monkeypatch.undo()
         monkeypatch.setattr(server.worker.engines, "is_busy", lambda name: name == "slow")
         assert [(await heard(server, name))[2] for name in ("coral", "alloy")] == [0.0, 3.0]
+
+
+SHARED = CONFIG.replace("[engines.quick]", "[engines.quick]\nstands_in = true")
+
+
+@each_row(
+    ("name", "after_s"),
+    # Its only Spanish speaker is a man. Those that stand in come last, whoever has the right gender.
+    [("onyx", 3.0), ("coral", 6.0)],
+)
+@simulated
+async def test_an_engine_that_shares_its_voices_stands_in_by_its_section(
+    tmp_path: Path, name: str, after_s: float
+) -> None:
+    slow = Speakers(voice("eva", "female", "es"), tags=("es",))
+    slow._script = SILENT
+    quick = Speakers(voice("carl", "male", "es"), tags=("es",))
+    more: Any = {
+        ("engine", "slow"): plugin("slow", slow, share_voices),
+        ("engine", "quick"): plugin("quick", quick, share_voices),
+        ("engine", "robot"): plugin("robot", Scripted(is_trained=False), names),
+    }
+    async with inside(tmp_path, SHARED, more=more) as server:
+        assert await heard(server, name, language="es") == ("quick/m", "quick/carl", after_s)
+    async with inside(_made(tmp_path / "alone"), CONFIG, more=more) as server:
+        answer = await server.speech(voice=name, language="es", response_format="pcm")
+        assert answer.headers.get("x-voxgate-substitute") != "quick/carl"
+
+
+@each_row(
+    ("error", "model", "says"),
+    [
+        (
+            EngineBusy("Full.", retry_after_s=11.2),
+            "tts-1",
+            " Texts in 'es' wait, for about 12 seconds: no other voice here stands in for theirs."
+            " The operator of this server can add one: voxgate voices natural es --quick",
+        ),
+        (EngineTimeout("Late."), "tts-1", " Texts in 'es' wait: no other voice here"),
+        (EngineFailed("Broken."), "tts-1", ""),
+        (EngineBusy("Full."), "slow/m", ""),
+    ],
+)
+async def test_a_language_that_waits_says_so_and_what_helps(
+    tmp_path: Path, error: EngineError, model: str, says: str
+) -> None:
+    slow = Speakers(voice("eva", "female", "es"), tags=("es",))
+    slow._script = (error,)
+    more: Any = {("engine", "slow"): plugin("slow", slow, share_voices)}
+    text = '[engines.slow]\n[models]\ntts-1 = ["slow/m"]\n'
+    async with inside(tmp_path, text, more=more) as server:
+        answer = await server.speech(model=model, language="es", response_format="pcm")
+    message = envelope(answer)["message"]
+    assert (says in message) if says else ("no other voice" not in message), message
 
 
 TURNS = "[Ana] Hello there. [Ben] And hello to you. [Ana] Good-bye then."

@@ -308,3 +308,15 @@ async def test_what_runs_tells_that_a_machine_became_slow_before_anything_has_fi
     assert (told_to_come_back_in_s(hasty), patient.end) == (48.0, "")
     await asyncio.sleep(1.0)
     assert told_to_come_back_in_s(waiting) == 60.0
+
+
+@in_simulated_time
+async def test_a_text_that_came_now_is_told_its_wait() -> None:
+    crowd = await half_as_long_as_its_audio()
+    assert crowd.slots.wait_s() == 0.0
+    crowd.comes("a", estimated_s=10.0)
+    await asyncio.sleep(2.0)
+    assert crowd.slots.wait_s() == pytest.approx(3.0)
+    crowd.comes("b", estimated_s=10.0)
+    await steps()
+    assert crowd.slots.wait_s() == pytest.approx(8.0)

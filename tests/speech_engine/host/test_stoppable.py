@@ -72,3 +72,11 @@ async def test_work_without_end_is_stopped_and_fails(threads: ThreadPoolExecutor
     with pytest.raises(EngineFailed, match="takes too long"):
         await run_stoppable(threads, stop.wait, stop.set, lambda: ticks.append(1), most_looks=1)
     assert ticks == [1]
+
+
+async def test_time_in_which_nothing_waits_for_it_does_not_count(threads: ThreadPoolExecutor) -> None:
+    stop, texts = threading.Event(), [1]
+    with pytest.raises(EngineFailed, match="takes too long"):
+        # One more comes with each look, and the second look is the first that counts.
+        await run_stoppable(threads, stop.wait, stop.set, lambda: texts.append(1), 2, texts)
+    assert len(texts) == 3

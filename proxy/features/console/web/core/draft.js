@@ -1,5 +1,6 @@
 // What is to be spoken. It outlives the page, so that other pages can fill it, and nothing typed is lost.
 
+import { Failure } from "./api.js";
 import { catalogue, isSpoken, modelFor, speaksOther, voiceOf } from "./catalogue.js";
 import { session } from "./session.js";
 import { language, t } from "./texts.js";
@@ -97,4 +98,14 @@ export function sayAgain(request, tag) {
   Object.assign(draft, { voice: more.voice ? "" : voice, language: more.language ? "" : language });
   draft.isAgain = true;
   if (format !== "pcm") draft.format = format;
+}
+
+const MOST_FILE_BYTES = 8 * 1024 * 1024;
+
+// The text of a file that a person chose. Throws a Failure for what is too large, or no text.
+export async function textOf(file) {
+  if (file.size > MOST_FILE_BYTES) throw new Failure({ message: t("speak.too_large"), param: "input" });
+  const text = await file.text();
+  if (/[\0\uFFFD]/.test(text)) throw new Failure({ message: t("speak.not_text"), param: "input" });
+  return text;
 }

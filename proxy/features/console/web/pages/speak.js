@@ -5,15 +5,15 @@ import { fileFor, lastClip, noteSpoken, spokenCard, titleFor } from "./spoken.js
 import { Failure, OnceKey, ask, events, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, groupOf, loadCatalogue, titleOf, voiceOf } from "../core/catalogue.js";
-import { chooseFirst, chooseVoice, draft, requestOf, showExample } from "../core/draft.js";
+import { chooseFirst, chooseVoice, draft, requestOf, showExample, textOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { icon, Page, select } from "../core/page.js";
 import { player } from "../core/player.js";
 import { hasFeature, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
-const MOST_FILE_BYTES = 8 * 1024 * 1024;
-const [PAUSE_MS, FETCH_MS] = [600, 5000];
+// A writer's pause, between two looks at a fetch, and without a sound until the page looks whether the language waits.
+const [PAUSE_MS, FETCH_MS, LATE_MS] = [600, 5000, 3000];
 const OF_MORE = ["model", "pitch", "emotion", "instructions", "tag"];
 const FIELDS = ["input", "language", "speed", ...OF_MORE];
 
@@ -169,6 +169,7 @@ export default class SpeakPage extends Page {
     const { signal } = clip.aborter;
     speaking = clip;
     this.say(t("speak.asking"));
+    setTimeout(() => clip.first === undefined && shown?.readEstimate(), LATE_MS);
     try {
       await this.hear({ body, voice, clip });
       await clip.live.heard(signal);
@@ -180,6 +181,7 @@ export default class SpeakPage extends Page {
       if (signal.aborted) return;
       player.stop();
       if (this.isLeft) player.tell(failure);
+      shown?.estimateSoon(0);
       throw failure;
     } finally {
       if (speaking === clip) this.end();
@@ -210,6 +212,7 @@ export default class SpeakPage extends Page {
     if (!isKnown && hasFeature("estimates")) spoken.estimate = await read("v1/audio/speech/estimate", { json: body }).catch(() => null);
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
   }
+
   // The player is in sight once there is something to hear.
   reveal() {
     this.say(t("speak.speaking"));
@@ -240,10 +243,7 @@ export default class SpeakPage extends Page {
   async take(file) {
     if (!file) return;
     await this.run(this.form, async () => {
-      if (file.size > MOST_FILE_BYTES) throw new Failure({ message: t("speak.too_large"), param: "input" });
-      const text = await file.text();
-      if (/[\0\uFFFD]/.test(text)) throw new Failure({ message: t("speak.not_text"), param: "input" });
-      this.change({ text });
+      this.change({ text: await textOf(file) });
     }, FIELDS);
   }
 

@@ -1,7 +1,7 @@
 // What is said of a text before it is spoken: its length and price, what will be other than asked for, and how it may
 // be spoken.
 
-import { hasNaturalVoices, languageChoices, noNatural, speakingModels, voiceOf } from "../core/catalogue.js";
+import { baseOf, hasNaturalVoices, languageChoices, noNatural, speakingModels, voiceOf } from "../core/catalogue.js";
 import { draft, keyOf, namesOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
@@ -35,6 +35,11 @@ export function robotNote({ is_trained: isTrained, language: tag }) {
   return html`<strong>${t("speak.robot_will")}</strong> ${noNatural(tag)} ${hasNone ? html`${t("word.remedy")} <code>${NATURAL}</code>` : nothing}`;
 }
 
+// That a language waits for its only voices, how long, and what helps.
+function waitNote({ language: tag, wait }) {
+  return wait && html`${t("speak.waits", { language: languageName(baseOf(tag)), time: duration(wait.seconds) })} ${wait.command ? html`${t("word.remedy")} <code>${wait.command}</code>` : nothing}`;
+}
+
 // What is other than asked for is said before the click.
 export function notices(page) {
   const notes = [moreNote(page), page.isJob && t("speak.long", { most: LONGEST }), ...estimateNotes(page), ...nameNotes(page)].filter(Boolean);
@@ -50,9 +55,11 @@ function estimateNotes({ estimate, doubt, hasCard }) {
   if (doubt || !estimate) return [doubt && failureText(doubt)];
   const { dropped_tags: dropped } = estimate;
   const ignored = estimate.ignored.filter((field) => field !== "emotion" || !dropped.length);
+  const robot = !(hasCard && isRobotTold(estimate.language ?? "")) && robotNote(estimate);
   return [
-    substituteText(estimate),
-    !(hasCard && isRobotTold(estimate.language ?? "")) && robotNote(estimate),
+    waitNote(estimate),
+    !(robot && estimate.substitute_reason === "voice") && substituteText(estimate),
+    robot,
     dropped.length && t("speak.dropped", { tags: dropped.map((tag) => `[${tag}]`).join(" ") }),
     ignored.length && t("speak.ignored", { fields: ignored.join(", ") }),
   ];
