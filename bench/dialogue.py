@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from bench.dialogue_lines import TAGS, lines
 from plugins.latin.front_end import LatinFrontEnd
@@ -45,6 +46,8 @@ def main() -> None:
             (voice, language, [each.spoken for each in front.prepare(text, language, {})]) for text in chosen
         ]
         folder = sounds and f"{sounds}/{tag}"
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
         rows = _measured({"folder": str(stored.folder), "sounds": folder, "lines": asked})
         _tell(tag, rows)
 

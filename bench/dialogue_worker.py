@@ -54,7 +54,6 @@ async def main() -> None:
             known.clear()
             for kind, sound in sounds.items():
                 if asked["sounds"]:
-                    Path(asked["sounds"]).mkdir(parents=True, exist_ok=True)
                     np.save(Path(asked["sounds"]) / f"{number}-{kind}", sound)
             row = {kind: [len(sound) / 24_000, _longest_pause_s(sound)] for kind, sound in sounds.items()}
             print(json.dumps(row), flush=True)
