@@ -28,6 +28,7 @@ from plugins.latin.rules import (
 )
 from plugins.latin.spanish.language import spanish
 from speech_engine.plugin import Context, NoSettings
+from speech_engine.text.dialogue import dialogue_ends, may_be_dialogue
 from speech_engine.text.draft import MASK, Draft, keep_addresses
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.values import Segment
@@ -56,7 +57,7 @@ _LETTER_OR_STOP = re.compile(r"[^\W\d_]|[.!?]")
 
 class LatinFrontEnd:
     languages = tuple(_LANGUAGES)
-    revision = "5"
+    revision = "6"
 
     def warm(self) -> None:
         """Compile the rules of each language for a tag without a region."""
@@ -71,7 +72,8 @@ class LatinFrontEnd:
         if spoken:
             for rule in _rules(spoken):
                 rule(draft)
-        return draft.segments(sentence_ends(_sentences_of(draft), language))
+        ends = dialogue_ends if may_be_dialogue(draft.text) else sentence_ends
+        return draft.segments(ends(_sentences_of(draft), language))
 
 
 def _language(tag: str) -> Language | None:

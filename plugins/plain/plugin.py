@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from speech_engine.plugin import Context, NoSettings, Plugin
+from speech_engine.text.dialogue import dialogue_ends, may_be_dialogue
 from speech_engine.text.draft import Draft, keep_addresses
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.values import Segment
@@ -17,7 +18,7 @@ from speech_engine.values import Segment
 
 class PlainFrontEnd:
     languages = ("*",)
-    revision = "1"
+    revision = "2"
     is_quick = True
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
@@ -26,7 +27,8 @@ class PlainFrontEnd:
         if lexicon:
             keep_addresses(draft)
             draft.apply(lexicon)
-        return draft.segments(sentence_ends(draft.text, language))
+        ends = dialogue_ends if may_be_dialogue(draft.text) else sentence_ends
+        return draft.segments(ends(draft.text, language))
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The marks of Markdown in a text that can mean nothing else. The time grows linearly with the text.
 
-They are paired `**`, `__` and backticks; `*` and `_` close around words and sentences; `# `, `- ` and `* `
-that begin a line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`,
+They are paired `**`, `__` and backticks; `*` and `_` close around words and sentences; `# `, `- `, `* ` and
+`> ` that begin a line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`,
 `(a)**2`, `C#`, `-5`, `- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
 """
 
@@ -26,7 +26,8 @@ _PAIRED = re.compile(r"\*+|_+")
 _POWER = re.compile(r"[-+(]?\d")
 # Behind a sign: `(a)**b`, `(a)**(b)`, `5%**-c`.
 _OPERAND = re.compile(rf"(?:{_WORD.pattern})|[-+.(\[{{]")
-_LINE_MARK = re.compile(r"^[ \t]*((?:#{1,6}|[-*])[ \t]+)(?=\S)", re.MULTILINE)
+_LINE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]*+)*+((?:#{1,6}|[-*])[ \t]+)(?=\S)", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"^[ \t]*+((?:>[ \t]*+)++)(?:(?<=[ \t])(?=\S)|(?=[^\W\d_]))", re.MULTILINE)
 # After a `- `: "- 5 °C" and "- US$ 50" may be less than nothing.
 _AMOUNT = re.compile(r"(?:[A-Z]{0,3}[$\u00a2-\u00a5\u0e3f\u20a0-\u20cf] ?)?[.,]?\d")
 # The address has no brackets, so that no search begins twice at one place. The quantifiers are possessive, so
@@ -47,10 +48,10 @@ _BEGINS, _ENDS = "¿¡\"'“‘„«「『(（", ".!?…,:;\"'”’»」』)）
 _Span = tuple[int, int]
 
 
-def unmarked_places(text: str) -> list[int]:
-    """Return the places of the characters that are no marks, in order."""
+def unmarked_places(text: str, *, reads_code: bool) -> list[int]:
+    """Return the places of the characters that are no marks, and no block of code unless it is read."""
     marks = _Marks(text)
-    marks.find_fences()
+    marks.find_fences(reads_code=reads_code)
     for start, end in _blocks(text):
         marks.find_code(start, end)
         marks.find_pairs(start, end)
@@ -71,15 +72,15 @@ class _Marks:
     def leave_out(self, start: int, end: int) -> None:
         self.gone[start:end] = b"\1" * (end - start)
 
-    def find_fences(self) -> None:
-        """Leave out the lines with backticks around a block of code. A block without an end is no block."""
+    def find_fences(self, *, reads_code: bool) -> None:
+        """Leave out blocks of code, or only the lines around them. A block without an end is no block."""
         opened: re.Match[str] | None = None
         for line in _FENCE.finditer(self.text):
             if opened is None:
                 opened = line
             elif len(line[1]) >= len(opened[1]) and not line[2].strip():
                 self._set_verbatim(opened.start(), line.end())
-                self.leave_out(*opened.span())
+                self.leave_out(opened.start(), opened.end() if reads_code else line.start())
                 self.leave_out(*line.span())
                 opened = None
 
@@ -126,8 +127,12 @@ class _Marks:
                 opened[run[0]] = run.span()
 
     def find_line_marks(self) -> None:
-        """Leave out the marks of titles and lists. A `- ` before a number is a mark only beside other
-        bullets."""
+        """Leave out the marks of titles, lists and quotes. A `- ` before a number is a mark only beside other
+        bullets, and a `> ` only in a text with others."""
+        quotes = [each for each in _QUOTE_MARK.finditer(self.text) if not self.verbatim[each.start(1)]]
+        for quote in quotes:
+            if len(quotes) > 1 or not _AMOUNT.match(self.text, quote.end()):
+                self.leave_out(*quote.span(1))
         found = [each for each in _LINE_MARK.finditer(self.text) if not self.verbatim[each.start(1)]]
         is_beside = False
         for number, mark in enumerate(found):

@@ -16,13 +16,12 @@ from speech_engine.text.cleaning import is_speech
 Markdown = Literal["auto", "off", "on"]
 """`on` is only in stored jobs of older versions. It means `auto`."""
 
-_MAY_HAVE_A_MARK = re.compile(r"[*_`#/\]]|-[ \t]").search
+Code = Literal["skip", "read"]
+
+_MAY_HAVE_A_MARK = re.compile(r"[*_`#/\]]|-[ \t]|^[ \t]*>", re.MULTILINE).search
 _NEVER = re.compile("(?!)").search
-MAY_HAVE_MARKS: Mapping[Markdown, Callable[[str], object]] = {
-    "auto": _MAY_HAVE_A_MARK,
-    "off": _NEVER,
-    "on": _MAY_HAVE_A_MARK,
-}
+MAY_HAVE_MARKS: Mapping[str, Callable[[str], object]]
+MAY_HAVE_MARKS = {"auto": _MAY_HAVE_A_MARK, "off": _NEVER, "on": _MAY_HAVE_A_MARK}
 """A quick check of a text, true if it may have marks. Most texts have none, and need no reading."""
 
 
@@ -41,14 +40,16 @@ class Reading(NamedTuple):
         return Reading(self.text[first:last], self.places[first:last])
 
 
-def read_markdown(text: str, markdown: Markdown) -> Reading | None:
+def read_markdown(text: str, markdown: Markdown, code: Code = "skip") -> Reading | None:
     """Return the reading of a text, or None if it has no marks, or nothing but marks. It takes milliseconds:
     call it in a thread."""
     if not MAY_HAVE_MARKS[markdown](text):
         return None
     unread = frozenset(marks.unread_link_places(text))
-    places = tuple([place for place in marks.unmarked_places(text) if place not in unread])
+    read = marks.unmarked_places(text, reads_code=code == "read")
+    places = tuple([place for place in read if place not in unread])
     read_text = "".join([text[place] for place in places])
-    if len(places) == len(text) or not is_speech(read_text):
-        return None
-    return Reading(read_text, places)
+    if not is_speech(read_text):
+        # A text of code alone is read.
+        return read_markdown(text, markdown, "read") if code == "skip" else None
+    return Reading(read_text, places) if len(places) < len(text) else None

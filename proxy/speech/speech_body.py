@@ -161,6 +161,7 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     markdown: Annotated[Literal["auto", "off", "on"], Meta(description="auto or off; on means auto")] = "auto"
+    code: Annotated[Literal["skip", "read"], Meta(description="skip or read")] = "skip"
     cache: Annotated[bool, Meta(description="true or false")] | None = None
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
     background: Annotated[bool, Meta(description="true or false")] | None = None

@@ -13,7 +13,7 @@ import msgspec
 
 from policies import language, lexicon
 from policies.lexicon import MOST_INLINE_WORDS, NO_LEXICON, Words
-from policies.markdown.reading import Markdown
+from policies.markdown.reading import Code, Markdown
 from policies.text_tags import NEUTRAL, EmotionTags
 from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, find_form
 from proxy.config import fields
@@ -37,10 +37,8 @@ from speech_engine.redacted import Redacted
 MAX_BODY_BYTES = 256 * 1024
 _NO_SSE = ("tts-1", "tts-1-1106", "tts-1-hd", "tts-1-hd-1106")
 
-
 AnswerKind = Literal["audio", "sse", "words", "json", "background"]
 """The form of the answer. With `background`, the answer has no sound, which is made later."""
-
 
 SOURCE_HZ = 24_000
 
@@ -90,6 +88,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     mix: tuple[tuple[str, float], ...] = ()
     by_sentence: bool = False
     markdown: Markdown = "auto"
+    code: Code = "skip"
     instructions: str = ""
     extra: Extra = ()
     ignored: tuple[str, ...] = ()
@@ -126,8 +125,7 @@ _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
 _MOST_LEXICONS = 8  # whose check is remembered: each step of a job brings that of the job
-_LARGE_BYTES = 64 * 1024
-"""A smaller body is always decoded within milliseconds."""
+_LARGE_BYTES = 64 * 1024  # a smaller body is always decoded within milliseconds
 
 
 def parse_speech(
@@ -169,6 +167,7 @@ def parse_speech(
         mix=voice_fields.mix,
         by_sentence=tag.lower() == "auto",
         markdown="off" if parsed.markdown == "off" else "auto",
+        code=parsed.code,
         cache=parsed.cache,
         instructions=(parsed.instructions or "").strip(),
         extra=extra,

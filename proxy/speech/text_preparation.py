@@ -50,9 +50,9 @@ class TextPreparation:
                 run.texts.update((candidate.text_key, no_text) for candidate in run.candidates)
             return
         until, sent = time.monotonic() + within_s, call.request.text
-        if MAY_HAVE_MARKS[call.request.markdown](sent):
+        if MAY_HAVE_MARKS[markdown := call.request.markdown](sent):
             try:
-                reading = await self._front_ends.read(sent, call.request.markdown, within_s / 2)
+                reading = await self._front_ends.read(sent, markdown, call.request.code, within_s / 2)
             except EngineTimeout as error:
                 raise from_engine(error) from None
             if reading is not None:

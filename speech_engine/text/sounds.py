@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from speech_engine.errors import EngineFailed
 
-_CLAUSE_ENDS = ",;:\u2014\u2026"
+_CLAUSE_ENDS = ",;:.?!\u2014\u2026"
 _STRESS = "\u02c8"
 """The mark of a stressed syllable. Words such as "the" and "of" have none."""
 _LONGEST_WORD = 80
@@ -23,6 +23,8 @@ _UNREADABLE = re.compile(r"[\u2190-\u2bff\ua000-\uabff\ue000-\uf8ff\U00010000-\U
 # espeak-ng collects a word, or letters with dots, in a buffer of fixed size.
 _LONG = re.compile(r"(\S{60})\S")
 _DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
+# espeak-ng gives no mark for it, and piper-tts joins the words around it. A comma sounds like it.
+_INNER_ELLIPSIS = re.compile(r"(?:\u2026|(?<!\.)\.{3,}+)(?=[^\w,;:?!]{0,8}\w)")
 
 
 Ends = Literal["phrase", "clause", "sentence", "paragraph"]
@@ -63,16 +65,20 @@ class EspeakReader:
         return self._make()
 
     def read(self, text: str, language: str, clusters: Collection[tuple[str, ...]] = ()) -> list[list[str]]:
-        """Return the sounds of each sentence. Each of `clusters` is one sound. Raise EngineFailed."""
+        """Return the sounds of a text as one sentence, or none. Each of `clusters` is one sound.
+
+        Raise EngineFailed.
+        """
         # A lone surrogate cannot be written as UTF-8.
-        clean = text.encode(errors="replace").decode()
+        clean = _INNER_ELLIPSIS.sub(", ", text.encode(errors="replace").decode())
         with self._lock:
             phonemizer = self.phonemizer
             try:
-                sounds: list[list[str]] = phonemizer.phonemize(language, clean, set(clusters) or None)
+                clauses: list[list[str]] = phonemizer.phonemize(language, clean, set(clusters) or None)
             except RuntimeError as error:
                 raise EngineFailed(f"espeak-ng has no voice {language}") from error
-        return sounds
+        # espeak-ng ends a sentence at each question mark, even before "she asked".
+        return [[sound for clause in clauses for sound in (" ", *clause)][1:]] if clauses else []
 
 
 Phonemize = Callable[[str, str, Collection[tuple[str, ...]]], list[list[str]]]

@@ -162,9 +162,19 @@ def _rewrite_figures(draft: Draft) -> None:
 
 
 # In `the Part I like`, the I is a pronoun and no numeral.
-_NO_PRONOUN = r"(?!(?<= I) (?!and [IVXLC]{2})[a-z])"
+_NO_PRONOUN = r"(?!(?<= I)(?:['’]| (?!and [IVXLC]{2})[a-z]))"
 _NUMBERED_PART = after(
-    "Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", "vol.", "ch.", but_not=_NO_PRONOUN
+    "Chapter",
+    "Volume",
+    "Part",
+    "Act",
+    "Book",
+    "Section",
+    "Article",
+    "vol.",
+    "ch.",
+    "chapter",
+    but_not=_NO_PRONOUN,
 )
 
 # In `Henry I think so`, the I is a pronoun.
@@ -212,6 +222,11 @@ PATTERNS = Patterns(
         re.compile(
             r"(?<![\w.,-])(?<!pages )(?<!pp\. )(?![0-9]{2}0-[0-9]{3}0)[2-9][0-9]{2}-[0-9]{4}"
             rf"(?![\w-]|[.,][0-9]|{SPACE}?[%°$€£]|{SPACE}?(?:{_COUNTED_WORDS})(?!\w)| [a-z]+s\b)"
+        ),
+        # Telephone numbers of Britain: a zero, and nine or ten digits.
+        re.compile(
+            r"(?<![\w.,-])\(?0[1-9](?=[ )0-9]{9,12}(?![ -]?[0-9]))[0-9]{1,3}\)?[0-9]? [0-9]{3,6}"
+            r"(?: [0-9]{3,4})?(?![\w-]|[.,][0-9])"
         ),
         # A postcode after its state: `CA 94103`.
         re.compile(r"(?<=\b[A-Z]{2} )[0-9]{5}(?:-[0-9]{4})?(?![\w-])"),

@@ -47,12 +47,13 @@ TABLES = Tables(
         "Ft = Fort; Gen = General; Capt = Captain; Sgt = Sergeant; Lt = Lieutenant; Col = Colonel; "
         "Gov = Governor; Sen = Senator; Sr = Senior; Rep = Representative; Rev = Reverend; "
         "Hon = Honorable; e.g E.g = for example; i.e I.e = that is; vs = versus; "
-        "approx Approx = approximately"
+        "approx Approx = approximately; incl Incl = including; excl Excl = excluding"
     ),
     closings=table(
         "etc = et cetera; Ph.D = P.H.D; M.D = M.D; Inc = Incorporated; Ltd = Limited; Co = Company; "
         "Corp = Corporation; Jr = Junior; Ave = Avenue; Rd = Road; Blvd = Boulevard; Dept = Department; "
-        "Bros = Brothers"
+        "Bros = Brothers; order_no Order_no = order number; invoice_no Invoice_no = invoice number; "
+        "account_no Account_no = account number; phone_no Phone_no = phone number"
     ),
     labels=table(
         "No. no. Nº № # = number; Nos. = numbers; p. = page; pp. = pages; Fig. fig. = figure; "

@@ -40,6 +40,7 @@ _TITLE = re.compile(
     rf"(?<![\w.])(?P<title>{one_of(BEFORE_NAMES)})(?!\w)\.?"
     r"(?=[ \u00a0-](?!Il\b|J\.)[A-ZÀ-Þ]|(?:(?<=M\.)|(?<=me)|(?<=es)|(?<=le))(?: et| les?| la) )"
 )
+_LADY = re.compile(r"(?<![\w.])(?:Mmes?|Mlles?|Melle)(?!\w)")
 
 
 def _roman_ordinals(draft: Draft) -> None:
@@ -56,6 +57,7 @@ def _roman_ordinals(draft: Draft) -> None:
 def _titles(draft: Draft) -> None:
     draft.rewrite(_MISTER, lambda match: "monsieur")
     draft.rewrite(_TITLE, lambda match: BEFORE_NAMES[match["title"]])
+    draft.rewrite(_LADY, lambda match: BEFORE_NAMES[match[0]])
 
 
 def _of_a_ruler(language: Language, number: int, form: Form = "masculine") -> str:

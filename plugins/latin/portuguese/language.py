@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from plugins.latin.amounts import INNER_STOP, LEFT
 from plugins.latin.language import (
@@ -59,6 +59,21 @@ _GOALS = re.compile(
     r"(?![\w]|[.,][0-9]| ?=| ?(?:[cm]?m|km)\b)"
 )
 _FIRST = re.compile(rf"{LEFT}1º/(?P<month>0?[1-9]|1[0-2])(?![\w/]|[.,][0-9])")
+
+
+# A time of day is said without the words for hours and minutes, unlike a length of time.
+_AT = re.compile(
+    r"(?:(?<=\b[Àà]s )|(?<=\b[Dd]as ))(?P<hour>1?[0-9]|2[0-3])h(?P<minute>[0-5][0-9])"
+    r"(?:min)?(?!\w| ?[-–] ?[0-9])"
+)
+
+
+def _at(cardinal: Callable[[int, Form], str], draft: Draft) -> None:
+    def spoken(match: re.Match[str]) -> str | None:
+        hour, minute = int(match["hour"]), int(match["minute"])
+        return f"{cardinal(hour, 'feminine')} e {cardinal(minute, 'alone')}" if hour and minute else None
+
+    draft.rewrite(_AT, spoken)
 
 
 def _goals(draft: Draft) -> None:
@@ -198,7 +213,7 @@ def _portuguese(is_brazilian: bool) -> Language:
         is_one=lambda whole, has_decimals: whole < 2,
         form=agreement(NOUNS),
         tables=TABLES if is_brazilian else replace(TABLES, units=_in_portugal(TABLES.units)),
-        patterns=PATTERNS,
+        patterns=replace(PATTERNS, own=(partial(_at, cardinal), *PATTERNS.own)),
     )
 
 

@@ -43,10 +43,10 @@ TABLES = Tables(
     titles=table(
         "Dr = doutor; Drs = doutores; Dra = doutora; Sr = senhor; Srs = senhores; Sra = senhora; "
         "Sras = senhoras; Srta = senhorita; Prof = professor; Profa Profª = professora; Eng = engenheiro; "
-        "Exmo = excelentíssimo; Exma = excelentíssima; Pe = padre; Sto = santo; Sta = santa; Av = avenida; "
-        "Al = alameda; Pça = praça; Rod = rodovia; p.ex P.ex por_ex = por exemplo; i.e I.e = isto é; "
-        "Ed = edifício; bl Bl = bloco; vs = versus; aprox = aproximadamente; obs Obs = observação; "
-        "cap Cap = capítulo; séc Séc = século"
+        "Exmo = excelentíssimo; Exma = excelentíssima; Pe = padre; Sto = santo; Sta = santa; "
+        "Av av = avenida; Al = alameda; Pça = praça; Rod = rodovia; p.ex P.ex por_ex = por exemplo; "
+        "i.e I.e = isto é; Ed = edifício; bl Bl = bloco; vs = versus; aprox = aproximadamente; "
+        "obs Obs = observação; cap Cap = capítulo; séc Séc = século"
     ),
     closings=table(
         "etc = etcétera; Ltda = limitada; Cia = companhia; Jr = júnior; a.C = antes de Cristo; "

@@ -72,7 +72,7 @@ def after(*cues: str, but_not: str = "") -> re.Pattern[str]:
     many = (f"{cue}s" for cue in cues if cue[-1].isalpha())
     both = sorted({case for cue in (*cues, *many) for case in (cue, cue[0].upper() + cue[1:])})
     behind = "|".join(rf"(?<=\b{re.escape(cue)} )" for cue in both)
-    return re.compile(rf"(?=[IVXLC])(?:{behind}){ROMAN}{but_not}")
+    return re.compile(rf"(?=[IVX]|[LC][IVXLC])(?:{behind}){ROMAN}{but_not}")
 
 
 def rulers(names: str, but_not: str = "") -> re.Pattern[str]:

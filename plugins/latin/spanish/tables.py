@@ -52,7 +52,7 @@ TABLES = Tables(
         "Dr = doctor; Dres = doctores; Dra = doctora; Sr = señor; Sres = señores; Sra = señora; "
         "Sras = señoras; Srta = señorita; Prof = profesor; Profa = profesora; Ing = ingeniero; "
         "Lic = licenciado; Arq = arquitecto; Gral = general; Dña = doña; Sto = santo; Sta = santa; "
-        "Av Avda = avenida; Pza = plaza; Ctra = carretera; p.ej P.ej = por ejemplo; Hno = hermano; "
+        "Av av Avda = avenida; Pza = plaza; Ctra = carretera; p.ej P.ej = por ejemplo; Hno = hermano; "
         "Hnos = hermanos; vs = versus; aprox = aproximadamente; s = siglo; cap Cap = capítulo"
     ),
     closings=table(

@@ -11,7 +11,7 @@ from policies import estimate
 from policies.paragraphs import paragraph_starts
 from proxy.speech.part import Part
 from speech_engine.text.cleaning import is_speech
-from speech_engine.text.sentences import sentence_ends
+from speech_engine.text.dialogue import dialogue_ends
 
 MOST_PARTS = 128
 _LEAST_S = 2.0
@@ -35,7 +35,7 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
     part_text = text[part.start : part.end]
     starts = set(paragraph_starts(part_text))
     joins = part.candidates[0].model.info.joins_segments
-    borders = starts if joins else starts.union(sentence_ends(part_text, part.language))
+    borders = starts if joins else starts.union(dialogue_ends(part_text, part.language))
     ends = [0]
     for end in sorted(borders | {len(part_text)}):
         piece = part_text[ends[-1] : end]

@@ -16,6 +16,7 @@ _DEFAULTS: dict[str, object] = {
     "instructions": "",
     "lexicon": None,
     "markdown": "auto",
+    "code": "skip",
     "seed": None,
     "provenance": None,
     "check": None,

@@ -54,6 +54,7 @@ OTHERWISE: dict[str, Any] = {
     "emotion_tags": "text",
     "emotion": "happy",
     "markdown": "off",
+    "code": "read",
     "seed": 0,
     "lexicon": {"there": "their"},
     "cast": (("Ana", "nova"),),

@@ -24,6 +24,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "seed": 0,
         "lexicon": "names",
         "markdown": "off",
+        "code": "read",
         "instructions": "Whisper.",
     },
     "a rate without a bit rate": {"response_format": "wav", "sample_rate": 8000},

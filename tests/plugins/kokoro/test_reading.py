@@ -17,7 +17,7 @@ from speech_engine import UnsupportedText
 from speech_engine.text.sounds import Piece
 from tests.tables import each_row
 
-SYMBOLS = {" ": 1, ",": 2, ".": 3, "a": 4, "\u02c8": 5}
+SYMBOLS = {" ": 1, ",": 2, ".": 3, "a": 4, "\u02c8": 5, "?": 6}
 
 
 def letters(text: str, _language: str, _clusters: object) -> list[list[str]]:
@@ -109,6 +109,8 @@ def test_of_what_nobody_waits_for_only_what_is_too_long_is_cut() -> None:
         # After the comma, though more would fit.
         (f"{words(6)}, {words(10)}", f"{words(6)},", "clause"),
         # Never a short clause: a rest of a sentence is not short, either.
+        # "Where?" she asked: a question is no sentence of its own.
+        (f"{words(6)}? {words(10)}", f"{words(6)}?", "clause"),
         (f"{words(2)}, {words(12)}", f"{words(2)}, {words(5)}", "phrase"),
         (f"{words(11)}, {words(3)}", words(7), "phrase"),
         # A long word ends the piece, however long it is.

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "times": (
         ("A aula é às 14:30.", "A aula é às catorze e trinta."),
-        ("Chego às 14h30.", "Chego às catorze horas e trinta minutos."),
+        ("Chego às 14h30.", "Chego às catorze e trinta."),
         ("Saio à 1h.", "Saio à uma hora."),
         ("Abre às 9:00 e fecha às 22h.", "Abre às nove horas e fecha às vinte e duas horas."),
         ("Aberto 11h–1h.", "Aberto onze horas à uma hora."),

@@ -34,7 +34,13 @@ LEFT_OUT = [
     ("これは[例](https://a.org)です", "これは例です"),
     ("Run `make test` or ``a`b``.", "Run make test or a`b."),
     ("`**kwargs` and `__init__` in **code**", "**kwargs and __init__ in code"),
-    ("So:\n```python\nx = **y**\n```\nDone", "So:\n\nx = **y**\n\nDone"),
+    ("So:\n```python\nx = **y**\n```\nDone", "So:\n\nDone"),
+    ("A\n````\n```\nb\n```\n````\nC\n```\nd", "A\n\nC\n```\nd"),
+    ("```\nonly = 1\n```", "\nonly = 1\n"),
+    (
+        "He said:\n> Go **home**.\n>\n>> # Now\n>and > then.\n> 5 times",
+        "He said:\nGo home.\n>\nNow\nand > then.\n5 times",
+    ),
     ("__init__", "init"),
     ("See [the docs](https://a.org/x?y=1).", "See the docs."),
     ("[**bold**](b.html 'title')", "bold"),
@@ -81,7 +87,7 @@ STAYS = [
         "2 * (3 * 4)",
         "*(p) + *(q)",
     ),
-    *("1. one", "a - b", "well-known", "a/b", "http://", "x https:// y", "> quote", "e.g. example.com"),
+    *("1. one", "a - b", "well-known", "a/b", "http://", "x https:// y", "e.g. example.com"),
     *("(a+b)**2 - (c+d)**2", "[x]**2 + [y]**2", "|x|**2 + |y|**2", "x **-1 + y**-1", "5%**2 or 6%**3"),
     *(
         "(x)**(2) + (y)**(2)",
@@ -97,6 +103,7 @@ STAYS = [
     *("5*3", "2 * x * 3", "a*b*c", "3*x*", "*x*3", "f*ck and sh*t", "*args, b", "(*p).x", "A* and D*"),
     *("obj._private_()", "_leading and _other", "変数_名前_値", "*5*", "_2nd_", "x * a *", "*-*", "^_^"),
     "*a\n\nb*",
+    *("> 5 °C", ">= 5", ">:(", "a > b", "5\n> $3"),
     *("and/or", "---", "***", "`**`", "```\nx", "] (", "10:30 - 11:00", "a_b_c", "foo(bar)[baz]"),
 ]
 
@@ -106,6 +113,12 @@ def test_a_mark_is_left_out(text: str, read_as: str) -> None:
     reading = read_markdown(text, "auto")
     assert reading is not None
     assert reading.text == read_as
+
+
+def test_fenced_code_is_read_if_it_is_asked_for() -> None:
+    reading = read_markdown("So:\n```python\nx = **y**\n```\nDone", "auto", "read")
+    assert reading is not None
+    assert reading.text == "So:\n\nx = **y**\n\nDone"
 
 
 @each_row("text", STAYS)

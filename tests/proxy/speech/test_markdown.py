@@ -67,6 +67,23 @@ async def test_the_field_says_what_is_read(
     assert row.characters == len(MARKED)
 
 
+@each_row(
+    ("more", "heard"),
+    [({}, "So: Done."), ({"code": "read"}, "So: x = 1 Done."), ({"code": "read", "markdown": "off"}, None)],
+)
+async def test_fenced_code_is_read_only_if_the_field_says_so(
+    tmp_path: Path, engine: Scripted, more: dict[str, object], heard: str | None
+) -> None:
+    text = "So:\n```\nx = 1\n```\nDone."
+    async with inside(tmp_path, "[engines.one]\n", {"one": engine}) as server:
+        assert (await ask(server, text, **more)).status_code == 200
+        refused = await ask(server, text, code="no")
+        (row,) = await server.usage()
+    assert said(engine) == (heard or " ".join(text.split()))
+    assert (refused.status_code, envelope(refused)["param"]) == (400, "code")
+    assert row.characters == len(text)
+
+
 async def test_another_value_is_refused_by_name(tmp_path: Path, engine: Scripted) -> None:
     async with inside(tmp_path, "[engines.one]\n", {"one": engine}) as server:
         answers = [await ask(server, "Hi.", markdown=wrong) for wrong in ("all", True)]

@@ -70,7 +70,7 @@ class SlowReading(FrontEnds):
 
     within_s: float | None = None
 
-    async def read(self, _text: str, _markdown: Markdown, _within_s: float) -> None:
+    async def read(self, _text: str, _markdown: Markdown, _code: str, _within_s: float) -> None:
         await asyncio.sleep(READING_S)
 
     async def use(

@@ -1,10 +1,22 @@
 """Where a long sentence is cut, and what a text may not have that espeak-ng reads."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_engine.text.sounds import cut_place, cut_sounds, safe_text
+from speech_engine.text.sounds import EspeakReader, cut_place, cut_sounds, end_of_part, safe_text
 from tests.tables import each_row
+
+
+class Clauses:
+    """A phonemizer that ends a sentence at each of these signs, as piper-tts does."""
+
+    def phonemize(self, language: str, text: str, clusters: object) -> list[list[str]]:
+        if language == "silent":
+            return []
+        return [list(each) for each in re.findall(r"[^?!.]+[?!.]", text.replace('"', "").replace("! ", "!"))]
+
 
 LAKE = "ðə bˈəʊt ɪz ɔnðə lˈeɪk ˌɪn ðə pˈɑːk"
 
@@ -47,3 +59,29 @@ def test_nothing_is_lost_but_blanks_at_cuts(sounds: str, most: int) -> None:
 def test_what_could_harm_espeak_becomes_a_blank() -> None:
     assert safe_text("a\0b`[[c]]") == "a b   c  "
     assert max(map(len, safe_text("x" * 500).split())) <= 60
+
+
+@each_row(
+    ("text", "sounds"),
+    [
+        ('"Where?" she asked.', "Where?  she asked."),
+        ('"Stop! Go!" he said.', "Stop! Go! he said."),
+        # Without the comma, the words around it would be one.
+        ("Wait… he said.", "Wait,  he said."),
+        ('"Well..." he began.', "Well,  he began."),
+    ],
+)
+def test_a_text_is_one_sentence_however_many_questions_are_in_it(text: str, sounds: str) -> None:
+    (found,) = EspeakReader(Clauses).read(text, "en-us")
+    assert "".join(found) == sounds
+
+
+def test_a_text_without_sounds_has_no_sentence_and_an_ellipsis_at_the_end_stays() -> None:
+    assert EspeakReader(Clauses).read("Hm.", "silent") == []
+    (found,) = EspeakReader(Clauses).read("Yes. Wait...", "en-us")
+    assert "," not in found
+
+
+@each_row(("part", "ends"), [("a?", "clause"), ("a!", "clause"), ("a,", "clause"), ("a", "phrase")])
+def test_a_question_inside_a_sentence_is_followed_by_the_pause_of_a_comma(part: str, ends: str) -> None:
+    assert end_of_part(part) == ends

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from policies import text_tags
 from proxy.features.jobs.section import JobSection
 from speech_engine.text import cleaning
-from speech_engine.text.sentences import sentence_ends
+from speech_engine.text.dialogue import dialogue_ends
 
 MOST_CHARACTERS = JobSection().step_characters
 """The default size of a piece. It is not larger because a piece occupies an engine's slot, for which a
@@ -135,7 +135,7 @@ def _cut(window: str, language: str, start: int, turns: Turns) -> int:
     finders: tuple[Callable[[], list[int]], ...] = (
         lambda: [match.end() for match in _LINE.finditer(window)],
         # The last sentence may go on after the window.
-        lambda: sentence_ends(window, language)[:-1],
+        lambda: dialogue_ends(window, language)[:-1],
         lambda: [match.end() for match in _BLANK.finditer(window)],
         lambda: [len(window)],
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from policies import text_tags
 from speech_engine.text import cleaning
-from speech_engine.text.sentences import sentence_ends
+from speech_engine.text.dialogue import dialogue_ends
 
 QUIET_S = 0.5
 """After this time without more text, a text that ends with an end mark is a sentence."""
@@ -198,7 +198,7 @@ class Cutter:
         text = self._text[:_WINDOW]
         hard, quoted = _spans(_PROTECTED, text), _spans(_QUOTED, text)
         places = set[int]()
-        for end in sentence_ends(text, self.language)[:-1]:
+        for end in dialogue_ends(text, self.language)[:-1]:
             if end <= self._flushed or _WHOLE_WORD.match(text, end, end + _MOST_WORD) is not None:
                 places.add(end)
         places.update(mark.end() for mark in _HARD_END.finditer(text))
