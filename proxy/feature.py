@@ -26,6 +26,7 @@ from proxy.access.limits import Limits
 from proxy.access.sessions import Sessions
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
+from proxy.api.health import Dependencies
 from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
@@ -148,7 +149,8 @@ class RevisionContext(NamedTuple):
     """The context of a feature in each revision of the configuration. `context` has the additions of all
     features.
 
-    A command without a server has no `voices`, no `budgets`, and nothing that speaks or answers.
+    A command without a server has no `voices`, no `budgets`, no `dependencies`, and nothing that speaks or
+    answers.
     """
 
     config: Config
@@ -157,6 +159,7 @@ class RevisionContext(NamedTuple):
     context: AppContext
     voices: VoiceTools | None = None
     budgets: Budgets | None = None
+    dependencies: Dependencies | None = None
     speaking: Speaking | None = None
     answering: Answering | None = None
 

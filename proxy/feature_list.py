@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 
 FEATURES: dict[str, tuple[str, ...]] = {
-    "front": (),
+    "admin": (),
+    "front": ("admin",),
     "erasure": (),
     "webhooks": (),
     "mail": ("webhooks",),
-    "users": ("mail",),
+    "users": ("admin", "mail"),
     "history": (),
     "transcriptions": ("history",),
     "heard": (),
@@ -45,14 +46,14 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "conversions": ("consents",),
     "jobs": ("webhooks", "mail", "transcriptions", "consents", "own_voices", "marks", "conversions"),
     "dubs": ("transcriptions", "marks", "jobs"),
-    "estimates": ("jobs",),
+    "estimates": ("admin", "jobs"),
     "books": ("jobs",),
-    "payments": ("mail", "users"),
+    "payments": ("admin", "mail", "users"),
     "alerts": ("mail",),
     "cluster": ("marks",),
     "samples": (),
     "sockets": (),
-    "elevenlabs_api": ("sockets",),
+    "elevenlabs_api": ("admin", "sockets"),
     "console": (),
 }
 """Each feature, with the features that it imports. Those come before it."""

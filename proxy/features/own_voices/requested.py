@@ -10,8 +10,8 @@ import msgspec
 from starlette.requests import Request
 
 from policies.plans import Terms
+from proxy.access import admission
 from proxy.access.callers import caller_of
-from proxy.api import agreed_terms
 from proxy.api.admin_tools import AdminTools, check_open, with_account_query
 from proxy.api.voice_routes import ROOTS
 from proxy.api.voices import VoiceTools
@@ -137,7 +137,7 @@ def once_for(request: Request, key: str, digest: bytes) -> Once:
 
 def terms_in_force(admin_tools: AdminTools, owner: Account) -> Terms:
     """Return the terms of an account's plan. Raises Conflict if it is not in force."""
-    terms = agreed_terms.terms_in_force(owner, admin_tools.config)
+    terms = admission.terms_in_force(owner, admin_tools.config)
     if terms is None:
         raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
     # As with casts, the operator is not held to the room of the plan.

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from proxy.access.callers import Caller, caller_of
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import AdminTools
-from proxy.api.me import Me, MeAnswer
 from proxy.api.voices import VoiceTools
 from proxy.config.fields import missing_parameter
 from proxy.errors import (
@@ -23,6 +22,7 @@ from proxy.errors import (
     SessionNeeded,
     UpstreamFailed,
 )
+from proxy.features.admin.me import Me, MeAnswer
 from proxy.features.mail.addresses import MOST_CHARACTERS
 from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
