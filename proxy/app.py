@@ -9,17 +9,14 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.access.admission import Admission, Plans
 from proxy.access.logins import Logins
-from proxy.api import health, speech, voice_routes, welcome
+from proxy.api import health, speech, welcome
 from proxy.api.answering import Answering
 from proxy.api.models import Models
 from proxy.api.server import ServerEndpoints, ServerLink
 from proxy.api.speech_answers import SpeechReporter
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.erasing import DerivedData
 from proxy.catalogue.library import Library
-from proxy.catalogue.misheard_rates import NoMisheardRates
-from proxy.catalogue.voice_samples import NoVoiceSamples
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
@@ -88,8 +85,6 @@ class Worker:
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)
-        rates, samples = context.find_shared_or(NoMisheardRates()), context.find_shared_or(NoVoiceSamples())
-        voices = VoiceTools(catalogue, library, plans, rates, samples)
         names = open_feature_names(all_features(), config)
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)
@@ -99,7 +94,16 @@ class Worker:
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         additions = self.open_features.additions_for(
             RevisionContext(
-                config, admin_tools, library, context, voices, budgets, dependencies, speaking, answering
+                config,
+                admin_tools,
+                library,
+                context,
+                catalogue=catalogue,
+                plans=plans,
+                budgets=budgets,
+                dependencies=dependencies,
+                speaking=speaking,
+                answering=answering,
             )
         )
         # Features have `speaking` already. It works from here on.
@@ -113,7 +117,6 @@ class Worker:
         client_routes = [
             *speech.speech_endpoints(speech_endpoint, forms, background),
             *Models(catalogue, plans).endpoints,
-            *voice_routes.voice_endpoints(voices, speech_endpoint, server.default_model),
             *client_endpoints(additions.endpoints),
             *readiness.endpoints,
             *welcome.welcome_endpoints(admin_tools),

@@ -20,7 +20,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from proxy.access.admission import UsageThrottle
+from proxy.access.admission import Plans, UsageThrottle
 from proxy.access.callers import Callers
 from proxy.access.limits import Limits
 from proxy.access.sessions import Sessions
@@ -29,9 +29,8 @@ from proxy.api.answering import Answering
 from proxy.api.health import Dependencies
 from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.absent import NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
-from proxy.catalogue.catalogue import FindModelCommand, no_model_command
+from proxy.catalogue.catalogue import Catalogue, FindModelCommand, no_model_command
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedData, Erasing, Purges, VoiceFiles, VoiceMemory
@@ -149,15 +148,15 @@ class RevisionContext(NamedTuple):
     """The context of a feature in each revision of the configuration. `context` has the additions of all
     features.
 
-    A command without a server has no `voices`, no `budgets`, no `dependencies`, and nothing that speaks or
-    answers.
+    A command without a server has none of the other fields: nothing speaks or answers there.
     """
 
     config: Config
     admin_tools: AdminTools
     library: Library
     context: AppContext
-    voices: VoiceTools | None = None
+    catalogue: Catalogue | None = None
+    plans: Plans | None = None
     budgets: Budgets | None = None
     dependencies: Dependencies | None = None
     speaking: Speaking | None = None

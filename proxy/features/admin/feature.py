@@ -35,17 +35,19 @@ def _additions_for(revision: RevisionContext) -> Additions:
     from proxy.features.admin.usage import Usage
     from proxy.features.admin.usage_stats import UsageStatistics
     from proxy.features.admin.vault import VaultRotation
+    from proxy.features.voice_list.voices import VoiceTools
 
     tools = revision.admin_tools
     # Money is before Accounts, whose names may have slashes.
     records = (Money, AccountListing, Accounts, Keys, PlanListing, Audit, Usage, VaultRotation)
     endpoints = [endpoint for resource in records for endpoint in resource(tools).endpoints]
-    if revision.voices is not None and revision.dependencies is not None and revision.speaking is not None:
+    voices, plans = VoiceTools.of(revision), revision.plans
+    if voices and plans and revision.dependencies and revision.speaking:
         endpoints += [
             *EngineList(revision.dependencies).endpoints,
             *Explanations(tools, revision.speaking, revision.library).endpoints,
-            *Me(tools, revision.voices).endpoints,
-            *UsageStatistics(tools, revision.voices.plans, revision.library).endpoints,
+            *Me(tools, voices).endpoints,
+            *UsageStatistics(tools, plans, revision.library).endpoints,
         ]
     return Additions(endpoints)
 

@@ -13,13 +13,13 @@ from policies.plans import Terms
 from proxy.access import admission
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import AdminTools, check_open, with_account_query
-from proxy.api.voice_routes import ROOTS
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import names_hint
 from proxy.errors import Conflict, NotFound
 from proxy.features.own_voices.library_writer import LibraryWriter, voice_not_own
+from proxy.features.voice_list.voice_routes import ROOTS
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.file_store.once import Once
 from proxy.http.endpoint import Struct
 from proxy.http.idempotency import read_key
