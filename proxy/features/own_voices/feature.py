@@ -30,7 +30,6 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.own_voices.trained.endpoints import trained_endpoints
     from proxy.features.own_voices.trained.model_limiter import ModelLimiter
     from proxy.features.own_voices.voice_creation import VoiceCreation
-    from proxy.features.voice_list.voices import VoiceTools
 
     forms, grants, hearings = None, context.find(Grants), context.find(Hearings)
     context.samples.source = samples = OneShotSamples(context.store, context.vault)
@@ -61,7 +60,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             recordings = VoiceRecordings(
                 context.vault, library_writer, intake, grants, context.erasing, hearings, words
             )
-            voices = RequestedVoices(VoiceTools.of(revision), revision.admin_tools, library_writer)
+            voices = RequestedVoices.of(revision, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints

@@ -17,6 +17,7 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import names_hint
 from proxy.errors import Conflict, NotFound
+from proxy.feature import RevisionContext
 from proxy.features.own_voices.library_writer import LibraryWriter, voice_not_own
 from proxy.features.voice_list.voice_routes import ROOTS
 from proxy.features.voice_list.voices import VoiceTools
@@ -75,6 +76,10 @@ class RequestedVoices(NamedTuple):
     voice_tools: VoiceTools | None
     admin_tools: AdminTools
     library_writer: LibraryWriter
+
+    @classmethod
+    def of(cls, revision: RevisionContext, library_writer: LibraryWriter) -> RequestedVoices:
+        return cls(VoiceTools.of(revision), revision.admin_tools, library_writer)
 
     @property
     def tools(self) -> VoiceTools:
