@@ -18,7 +18,7 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from proxy.access.admission import Plans, UsageThrottle
 from proxy.access.callers import Callers
@@ -51,7 +51,6 @@ from proxy.http.endpoint import Endpoint
 from proxy.http.socket import SocketEndpoint
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
-from proxy.queue.tasks import TaskKind
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.source import NoStoredSpeech, Source
 from proxy.speech.speaking import Speaking, SpeechAdditions
@@ -163,6 +162,28 @@ class RevisionContext(NamedTuple):
     answering: Answering | None = None
 
 
+class Work(Protocol):
+    """The durable tasks of one kind; `proxy/queue` has them. `voxgate worker` runs those that are
+    `is_for_workers`."""
+
+    @property
+    def is_for_workers(self) -> bool: ...
+    async def run(self, metrics: Metrics, server_started: int, /) -> None:
+        """Take tasks, and attempt them, until it is cancelled."""
+
+    async def finish_interrupted(self) -> object:
+        """Finish the tasks that a killed server left."""
+
+    def stop_taking(self) -> None:
+        """Take no more tasks."""
+
+    async def finish(self) -> None:
+        """Wait for the tasks under way."""
+
+    async def close(self) -> None:
+        """Cancel the tasks under way."""
+
+
 async def no_remote_copies(_voice: str) -> bool:
     return True
 
@@ -183,7 +204,7 @@ class FeatureInstance(NamedTuple):
     context: AppContext
     additions_for: Callable[[RevisionContext], Additions] = lambda _: Additions()
     set_derived_things: Callable[[DerivedData], None] = lambda _: None
-    task_kinds: tuple[TaskKind[Any], ...] = ()
+    task_kinds: tuple[Work, ...] = ()
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
@@ -285,7 +306,7 @@ class OpenFeatures(NamedTuple):
         return all([await feature.is_gone_remotely(voice) for feature in self.features])
 
     @property
-    def task_kinds(self) -> list[TaskKind[Any]]:
+    def task_kinds(self) -> list[Work]:
         return [kind for feature in self.features for kind in feature.task_kinds]
 
     def additions_for(self, revision: RevisionContext) -> Additions:
