@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.access.admission import Admission, Plans
 from proxy.access.logins import Logins
-from proxy.api import health, speech, welcome
+from proxy.api import health, speech
 from proxy.api.answering import Answering
 from proxy.api.models import Models
 from proxy.api.server import ServerEndpoints, ServerLink
@@ -119,9 +119,10 @@ class Worker:
             *Models(catalogue, plans).endpoints,
             *client_endpoints(additions.endpoints),
             *readiness.endpoints,
-            *welcome.welcome_endpoints(admin_tools),
         ]
-        self.endpoints = welcome.with_openapi([*client_routes, *admin_routes], server.public_catalogue)
+        self.endpoints = [*client_routes, *admin_routes]
+        if additions.pages is not None:
+            self.endpoints = additions.pages(self.endpoints)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
         own_routes += additions.for_commands
         closed = ClosedPaths(closed_paths(all_features(), config))

@@ -131,7 +131,7 @@ class Additions(NamedTuple):
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
     `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
     endpoints `for_commands`. On the paths of `sockets`, clients open WebSockets. Below the prefix of one of
-    `dialects`, failures are as its clients read them."""
+    `dialects`, failures are as its clients read them. `pages` adds those that describe all endpoints."""
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
@@ -141,6 +141,7 @@ class Additions(NamedTuple):
     sessions: Sessions | None = None
     dialects: Sequence[Dialect] = ()
     sockets: Sequence[SocketEndpoint] = ()
+    pages: Callable[[list[Endpoint]], list[Endpoint]] | None = None
 
 
 class RevisionContext(NamedTuple):
@@ -320,6 +321,7 @@ class OpenFeatures(NamedTuple):
             sessions=next((each.sessions for each in additions if each.sessions is not None), None),
             dialects=[dialect for each in additions for dialect in each.dialects],
             sockets=[socket for each in additions for socket in each.sockets],
+            pages=next((each.pages for each in additions if each.pages is not None), None),
         )
 
 

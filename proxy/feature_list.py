@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 
 FEATURES: dict[str, tuple[str, ...]] = {
+    "pages": (),
     "voice_list": (),
     "admin": ("voice_list",),
     "front": ("voice_list", "admin"),
     "erasure": (),
     "webhooks": (),
     "mail": ("webhooks",),
-    "users": ("voice_list", "admin", "mail"),
+    "users": ("pages", "voice_list", "admin", "mail"),
     "history": (),
     "transcriptions": ("history",),
     "heard": ("voice_list",),
@@ -49,13 +50,13 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "dubs": ("transcriptions", "marks", "jobs"),
     "estimates": ("voice_list", "admin", "jobs"),
     "books": ("jobs",),
-    "payments": ("voice_list", "admin", "mail", "users"),
+    "payments": ("pages", "voice_list", "admin", "mail", "users"),
     "alerts": ("mail",),
     "cluster": ("marks",),
     "samples": ("voice_list",),
     "sockets": (),
     "elevenlabs_api": ("voice_list", "admin", "sockets"),
-    "console": (),
+    "console": ("pages",),
 }
 """Each feature, with the features that it imports. Those come before it."""
 

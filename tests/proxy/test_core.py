@@ -28,7 +28,7 @@ async def test_a_server_without_features_speaks_and_limits(new_store_url: str, t
     assert min(found["formats"].values()) > 1000
     assert (found["fallback"], found["refused"]) == ("tone/standard", [200, 200, 200, 429, 429])
     assert (found["form"], found["background"]["error"]["code"]) == (415, "feature_off")
-    assert (found["natural"], found["features"]) == (["engines.kokoro", "models.tts-1-hd"], [])
+    assert found["natural"] == ["engines.kokoro", "models.tts-1-hd"]
     assert found["accounts"] == 3
     async with open_store(new_store_url, tmp_path / "data") as store:
         books = await verify(store)
@@ -37,7 +37,8 @@ async def test_a_server_without_features_speaks_and_limits(new_store_url: str, t
 
 
 def test_with_admin_alone_it_lists_voices_and_is_administered(tmp_path: Path) -> None:
-    found = _run_server(tmp_path, "sqlite", "voice_list", "admin")
-    assert (found["features"], found["listed"], found["verified"]) == (["voice_list", "admin"], 3, True)
+    features = ["pages", "voice_list", "admin"]
+    found = _run_server(tmp_path, "sqlite", *features)
+    assert (found["features"], found["listed"], found["verified"]) == (features, 3, True)
     assert found["voices"] > 10
     assert (found["closed"], found["after"]) == (200, 401)

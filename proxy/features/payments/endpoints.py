@@ -18,7 +18,6 @@ from policies.plans import Terms, build_terms
 from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
-from proxy.api.console_redirect import CONSOLE_LOCATION, redirect_to_console
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
 from proxy.errors import (
@@ -32,6 +31,7 @@ from proxy.errors import (
     RequestTooLarge,
     UpstreamFailed,
 )
+from proxy.features.pages.console_redirect import CONSOLE_LOCATION, redirect_to_console
 from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
