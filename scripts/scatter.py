@@ -1,10 +1,11 @@
 """How far each feature reaches: the files outside that import it, and those that name what is its own.
 
-    python scripts/scatter.py            prints the table
-    python scripts/scatter.py consents   prints the files of one feature
-    python scripts/scatter.py --save     writes the table into scripts/scatter.txt
-    python scripts/scatter.py --sizes    prints the size of each feature with all that serves it alone
-    python scripts/scatter.py --core     prints the files of the core, and for each who imports it
+    python -m scripts.scatter              prints the table, and the raises of budgets by version
+    python -m scripts.scatter consents     prints the files of one feature
+    python -m scripts.scatter --sizes      prints the lines of each part of the house, and its budget
+    python -m scripts.scatter --save       lowers scripts/budgets.toml to the lines that there are
+    python -m scripts.scatter --save anew  sets it, and higher where there are more: for a merge alone
+    python -m scripts.scatter --core       prints the files of the core, and for each who imports it
 
 What is a feature's own: its tables, its section of the configuration, its metrics and its paths. A table is
 named by SQL, a section by who reads it of a configuration or tells an operator of its keys. `proxy/config` is
@@ -24,9 +25,10 @@ from typing import NamedTuple
 
 from proxy.feature import Feature
 from proxy.feature_list import all_features
+from scripts import budgets
+from scripts.found import found_in
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = Path(__file__).with_name("scatter.txt")
 _ROOMS = ("proxy", "policies", "speech_engine")
 """Plugins may not import the server, and what looks like a path there is one of their provider's."""
 _DECLARED_IN = {"consent": "proxy/config/"}
@@ -36,11 +38,17 @@ _IMPORT = re.compile(r"^\s*(?:from ([\w.]+) import (\([^)]*\)|[^\n]+)|import ([\
 
 
 _APART = {
-    "jobs/remote": ("plugins/runpod/**/*.py", "speech_engine/host/remote_*.py", "speech_engine/runner.py"),
+    "jobs/remote": ("speech_engine/host/remote_*.py", "speech_engine/runner.py"),
     "jobs/kinds/training": ("speech_engine/training.py", "speech_engine/host/training.py"),
-    "marks": ("plugins/spread/**/*.py", "plugins/audioseal/**/*.py", "speech_engine/host/marking.py"),
+    "marks": ("speech_engine/host/marking.py",),
 }
 """What serves a feature in another process, and so is imported by none of its files."""
+_BESIDE = {
+    "console pages": "proxy/features/console/web/**/*.js",
+    "mutations": "scripts/mutations/*.toml",
+    **{room: f"{room}/**/*.py" for room in ("bench", "fakes", "scripts", "tests")},
+}
+"""What is no Python of the product, and has a budget, too."""
 
 
 SECTIONS = {
@@ -51,7 +59,7 @@ SECTIONS = {
     "webhooks": "webhooks",
 }
 """The section of a feature. That of another one is named by nobody else."""
-_SHARED_ROOTS = ("/", "/v1/audio/voices", "/v1/voices", "/v1/me")
+_SHARED_ROOTS = ("/", "/v1", "/docs", "/v1/audio/voices", "/v1/voices", "/v1/me")
 """Where the core answers as well."""
 CORE = ("proxy/app.py", "proxy/processes/supervisor.py", "proxy/processes/worker.py")
 
@@ -66,18 +74,28 @@ class FeatureReach(NamedTuple):
 
 
 def main(arguments: list[str]) -> None:
-    if arguments == ["--save"]:
-        FIGURES.write_text(table())
+    if arguments[:1] == ["--save"]:
+        save(budgets.FILE, is_anew=arguments[1:] == ["anew"])
     elif arguments == ["--core"]:
         print("\n".join(f"{file}: {', '.join(sorted(by)) or '-'}" for file, by in sorted(core().items())))
         print(f"{sum(source_of(file).count(chr(10)) for file in core())} lines in {len(core())} files")
     elif arguments == ["--sizes"]:
-        print("\n".join(f"{name:24}{lines:6}" for name, lines in sizes().items()))
+        known = budgets.read_budgets(budgets.FILE.read_text())
+        rows = {budgets.PRODUCT: budgets.sum_of_lines(lines_of_parts()), **lines_of_parts()}
+        print("\n".join(f"{name:32}{lines:8}{known[name].lines:8}" for name, lines in rows.items()))
     elif arguments:
         for reach in (each for each in reaches() if each.feature in arguments):
             print("\n".join(("imports:", *reach.importing, "names:", *reach.naming)))
     else:
-        print(table(), end="")
+        raises = budgets.raises_by_version(budgets.read_budgets(budgets.FILE.read_text()))
+        print(table(), raises, sep="", end="")
+
+
+def save(file: Path, *, is_anew: bool = False) -> None:
+    """Lower the budgets in a file to the lines that there are."""
+    text = file.read_text()
+    found = budgets.lowered(budgets.read_budgets(text), lines_of_parts(), is_anew=is_anew)
+    file.write_text(budgets.toml_of(found, budgets.head_of(text)))
 
 
 def table() -> str:
@@ -127,12 +145,43 @@ def _with_packages(module: str) -> Iterator[str]:
         yield module
 
 
-def sizes() -> dict[str, int]:
-    """Return the lines of each feature: its folder, and the files outside that serve it alone.
+def lines_of_parts() -> dict[str, int]:
+    """Return the lines of each part that has a budget. A file of the product counts once."""
+    found = Counter[str]()
+    for file, part in parts().items():
+        found[part] += source_of(file).count("\n")
+    for part, pattern in _BESIDE.items():
+        files = (path for path in ROOT.glob(pattern) if "vendor" not in path.parts)
+        found[part] = sum(path.read_text().count("\n") for path in files)
+    return dict(sorted(found.items()))
 
-    Of jobs, `core`, `remote`, each kind and the rest count as features.
+
+def parts() -> dict[str, str]:
+    """Return the part of each file of the product.
+
+    It is its plugin; or the feature in whose folder it is or that it serves alone; or the core; or else its
+    room. Of jobs, `core`, `remote`, each kind and the rest count as features.
     """
-    owners = {file: _folder(file) for file in _files()}
+    owners = _owners()
+    rest = {file: owner or ("core" if file in core() else _room(file)) for file, owner in owners.items()}
+    plugins = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "plugins").rglob("*.py"))
+    return rest | {file: "/".join(file.split("/")[:-1][:2]) for file in plugins}
+
+
+def _room(file: str) -> str:
+    room, *inner = file.split("/")
+    return f"{room}/{inner[0]}" if room == "proxy" and inner[1:] else room
+
+
+def _owners() -> dict[str, str]:
+    """Return the feature of each file, or ""."""
+    apart = {
+        str(path.relative_to(ROOT)): f"features/{owner}"
+        for owner, patterns in _APART.items()
+        for pattern in patterns
+        for path in ROOT.glob(pattern)
+    }
+    owners = {file: apart.get(file) or _folder(file) for file in _files()}
     is_new = True
     while is_new:
         is_new = False
@@ -140,23 +189,16 @@ def sizes() -> dict[str, int]:
             users = {owners[each] for each in _importers()[module_of(file)]}
             if len(users) == 1 and (owner := users.pop()):
                 owners[file], is_new = owner, True
-    found = Counter[str]()
-    for file, owner in owners.items():
-        found[owner] += source_of(file).count("\n")
-    for owner, patterns in _APART.items():
-        apart = {path for pattern in patterns for path in ROOT.glob(pattern)}
-        found[owner] += sum(path.read_text().count("\n") for path in apart)
-    del found[""]
-    return dict(sorted(found.items()))
+    return owners
 
 
 def _folder(file: str) -> str:
-    """Return the feature in whose folder a file lies, or ""."""
+    """Return the feature in whose folder a file lies, as `features/jobs/core`, or ""."""
     parts = file.removeprefix("proxy/features/").split("/")[:-1]
     if not file.startswith("proxy/features/") or not parts:
         return ""
     depth = {"core": 2, "remote": 2, "kinds": 3}.get(parts[1], 1) if parts[0] == "jobs" and parts[1:] else 1
-    return "/".join(parts[:depth])
+    return "/".join(("features", *parts[:depth]))
 
 
 @cache
@@ -255,13 +297,23 @@ def imports_of(file: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _strings(file: str) -> list[str]:
+    """Return the strings in a file's code."""
+    found = _all_strings().get(file)
+    return strings_in(source_of(file)) if found is None else found
+
+
 @cache
-def _strings(file: str) -> tuple[str, ...]:
-    """The strings in a file's code. Docstrings and comments may speak of everything."""
-    nodes = _nodes(file)
+def _all_strings() -> dict[str, list[str]]:
+    return found_in({file: source_of(file) for file in _files()}, strings_in)
+
+
+def strings_in(text: str) -> list[str]:
+    """Return the strings in a code. Docstrings and comments may speak of everything."""
+    nodes = [*ast.walk(ast.parse(text))]
     remarks = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     constants = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in remarks)
-    return tuple(node.value for node in constants if isinstance(node.value, str))
+    return [node.value for node in constants if isinstance(node.value, str)]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """How far a feature reaches outside of its folder, as `scripts/scatter.py` counts it."""
 
-import runpy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from scripts import scatter
+from scripts.budgets import FILE, PRODUCT, over_budget, read_budgets, sum_of_lines
 from tests.tables import each_row
 
-SCATTER = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "scatter.py"))
+ROOT = Path(__file__).parents[1]
+SCATTER = vars(scatter)
 
 
 @cache
@@ -35,30 +37,32 @@ def test_what_a_feature_owns_is_named_in_few_files() -> None:
     assert not {name: files for name, files in naming.items() if len(files) > most.get(name, 3)}
 
 
-def test_the_core_is_small() -> None:
+def test_the_core_is_what_servers_and_workers_import() -> None:
     assert set(SCATTER["CORE"]) <= SCATTER["core"]().keys()
-    assert sum(SCATTER["source_of"](file).count("\n") for file in SCATTER["core"]()) <= MOST_CORE_LINES
 
 
-MOST_CORE_LINES = 53_180
-"""Of them, 400 are the seam of checked speech, 320 accounts and credits as minutes, 750 WebSockets, 200 the
-turns of refused jobs, 80 the end of streams whose key is refused, and 120 the silence of providers."""
-MOST_LINES = 3_000
-LARGE = {
-    "marks": (5_990, "C2PA's manifests take 2,000 lines, and two plugins hide and find the marks"),
-    "models": (4_930, "it pulls, imports and cuts models, and reads strangers' files without libraries"),
-    "own_voices": (4_735, "recordings, their samples and words, and trained files have one owner and end"),
-    "payments": (3_805, "orders, months and their books, and the wire forms of two providers"),
-    "jobs/core": (4_310, "rows, steps, ends and files of all kinds, and clips that a later job takes over"),
-    "jobs/remote": (3_930, "a provider's plugin and the process on the rented machine belong to it"),
-}
-"""Features above the limit: the most lines each may have, and why it is so large. None may grow."""
+def test_each_part_has_no_more_lines_than_its_budget_and_hardly_less() -> None:
+    parts = SCATTER["lines_of_parts"]()
+    assert parts.keys() >= {
+        "core",
+        "speech_engine",
+        "features/jobs/core",
+        "plugins/tone",
+        "mutations",
+        "tests",
+    }
+    budgets = read_budgets(FILE.read_text())
+    del budgets[PRODUCT]
+    assert not [*over_budget(budgets, parts)]
 
 
-def test_a_feature_has_three_thousand_lines_at_most_with_what_serves_it_alone() -> None:
-    most = {name: LARGE.get(name, (MOST_LINES, ""))[0] for name in SCATTER["sizes"]()}
-    assert len(most) > 10
-    assert not {name: lines for name, lines in SCATTER["sizes"]().items() if lines > most[name]}
+def test_a_file_of_the_product_is_in_one_part() -> None:
+    files = [
+        file
+        for room in ("proxy", "policies", "speech_engine", "plugins")
+        for file in ROOT.glob(f"{room}/**/*.py")
+    ]
+    assert sum_of_lines(SCATTER["lines_of_parts"]()) == sum(file.read_text().count("\n") for file in files)
 
 
 @each_row(

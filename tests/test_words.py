@@ -4,10 +4,10 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
-from types import CodeType
+from pathlib import Path
 
-from tests.test_shape import ROOT, statements, tree_of
+from scripts.found import found_in
+from tests.test_shape import ROOT, sources, statements, tree_of
 
 PRODUCT = ("proxy", "policies", "speech_engine", "plugins", "fakes")
 PARTS = {
@@ -77,16 +77,22 @@ def test_a_method_has_a_name_that_one_can_jump_to() -> None:
     allowed = {
         name: int(most) for most, *names in map(str.split, METHODS.read_text().splitlines()) for name in names
     } | dict.fromkeys(TOO_GENERAL, MOST_GENERAL)
-    found = Counter(
+    methods = found_in(dict(sources("proxy")), _methods_in)
+    found = Counter(name for names in methods.values() for name in names)
+    assert len(found) > 1000
+    more = {name: count for name, count in found.items() if count > allowed.get(name, 2)}
+    assert not more, f"defined in more classes than before, so name the object's business instead: {more}"
+
+
+def _methods_in(text: str) -> list[str]:
+    """Return the public methods of all classes."""
+    return [
         method.name
-        for file in sorted((ROOT / "proxy").rglob("*.py"))
-        for node in statements(tree_of(file.read_text()))
+        for node in statements(tree_of(text))
         if isinstance(node, ast.ClassDef)
         for method in node.body
         if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and not method.name.startswith("_")
-    )
-    more = {name: count for name, count in found.items() if count > allowed.get(name, 2)}
-    assert not more, f"defined in more classes than before, so name the object's business instead: {more}"
+    ]
 
 
 def _is_private(name: str) -> bool:
@@ -94,32 +100,16 @@ def _is_private(name: str) -> bool:
     return name not in STORED and bool(words & PARTS.keys() or {name} & WHOLE)
 
 
-def _words_of(code: CodeType) -> set[str]:
-    """All names in compiled code, defined or used, and texts that may be names: an annotation is a text."""
-    found = {code.co_name, *code.co_names, *code.co_varnames, *code.co_cellvars}
-    for constant in code.co_consts:
-        match constant:
-            case CodeType():
-                found |= _words_of(constant)
-            case str():
-                found.add(constant)
-            case tuple():
-                found.update(each for each in constant if isinstance(each, str))
-    return {each for each in found if each.isidentifier()}
-
-
 def _names() -> Iterator[tuple[str, str]]:
-    for folder in PRODUCT:
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            where = str(file.relative_to(ROOT))
-            yield file.stem, where
-            # The trees of all files take seconds.
-            code = SourceFileLoader(file.stem, str(file)).get_code(file.stem)
-            if code is None or not any(map(_is_private, _words_of(code))):
-                continue
-            for node in ast.walk(tree_of(file.read_text())):
-                if (name := _name(node)) is not None:
-                    yield name, f"{where}:{node.lineno}"  # type: ignore[attr-defined]
+    """Yield each name that may be a private word, with its place."""
+    for where, names in found_in(dict(sources(*PRODUCT)), _private_names).items():
+        yield Path(where).stem, where
+        yield from ((name, f"{where}:{line}") for name, line in names)
+
+
+def _private_names(text: str) -> list[tuple[str, int]]:
+    named = ((_name(node), getattr(node, "lineno", 0)) for node in ast.walk(tree_of(text)))
+    return [(name, line) for name, line in named if name is not None and _is_private(name)]
 
 
 def _name(node: ast.AST) -> str | None:

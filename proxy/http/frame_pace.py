@@ -6,8 +6,8 @@ those of the account with the fewest frames in the last second, and together 10,
 2,000 waits. Of its sockets, those with few frames go before the others, and who waits goes forward. Those
 with 100 frames leave 200 to the others.
 
-A message counts as a frame, whatever it says: with a letter for an utterance it costs about 24 µs, a ping 6.
-So 10,000 a second are a quarter of a core. Counted as four, ten honest streams of 50 tokens a second of one
+A message counts as a frame, whatever it says: with a letter for an utterance it costs about 20 µs, a ping 6.
+So 10,000 a second are a fifth of a core. Counted as four, ten honest streams of 50 tokens a second of one
 account would wait for 1.5 s in the middle.
 """
 

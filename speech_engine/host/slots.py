@@ -39,7 +39,8 @@ MOST_AHEAD = 32
 """The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
 
 SHORT_PART, LONG_S = 4, 30.0
-"""One in `SHORT_PART` slots is never for a recording longer than `LONG_S`, so that others need not wait."""
+"""One in `SHORT_PART` slots is never for a recording longer than `LONG_S`, nor for speech that is made ahead,
+so that others need not wait."""
 
 IDLE_TURNS = 16
 """While work without a client waits, it gets at least one of so many turns."""
@@ -113,7 +114,7 @@ class Slots:
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules."""
+        alone, or is idle, or is for a batch never gets one here: `take` knows their rules."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -121,8 +122,8 @@ class Slots:
             or len(self._running) >= self.count
             or self._batch is not None
             or turn.runs_alone
-            or turn.hears
             or turn.urgency == "idle"
+            or not self._has_room(turn)
         ):
             return False
         self._order.begin(turn)
@@ -303,6 +304,9 @@ class Slots:
     def _has_room(self, turn: SlotTurn) -> bool:
         """Tell whether the turn may have a free slot. A recording holds it until its end, so an account whose
         recordings are heard gets one more only while less than half are taken."""
+        if turn.urgency == "ahead" and self._batch is None:
+            ahead = len([other for other in self._running if other.urgency == "ahead"])
+            return ahead < self.count - self.count // SHORT_PART
         if not turn.hears:
             return True
         most, hearing = self.count, [other.tenant for other in self._running if other.hears]

@@ -1,1 +1,1 @@
-"""A recorded corpus of requests and answers, replayed against real servers; CONTRIBUTING.md says how."""
+"""A recorded corpus of requests and answers, replayed against real servers; tests/README.md says how."""

@@ -1,6 +1,7 @@
 """The written pages as the tests read them: headings, tables, fenced blocks and links."""
 
 import re
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
 )
@@ -16,6 +18,10 @@ REFERENCE = (*sorted((ROOT / "docs" / "reference").glob("*.md")), ROOT / "docs" 
 """Made by `python -m tests.docs.reference`. The index is among the pages, too."""
 PLUGIN_PAGES = tuple(sorted((ROOT / "plugins").glob("*/README.md")))
 
+TRIED_PAGES = (*PLUGIN_PAGES, *sorted((ROOT / "plugins").glob("*/*/README.md")))
+"""Each says in a line `Tried: ….` what its plugin was tried with."""
+
+_MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -55,6 +61,16 @@ def blocks(page: Path, language: str) -> list[Block]:
         for block, after in zip_longest(found, found[1:])
         if block.language == language
     ]
+
+
+def with_made(text: str, parts: Mapping[str, str]) -> str:
+    """Return a page whose made parts are these, by their names."""
+    return _MADE.sub(lambda found: f"{found[1]}{parts[found[2]]}{found[3]}", text)
+
+
+def without_made(text: str) -> str:
+    """Return what is written by hand."""
+    return _MADE.sub("", text)
 
 
 def prose(text: str) -> str:

@@ -90,7 +90,20 @@ def texts(server: Server) -> dict[Path, str]:
     index = [*markdown.head("All pages", "Find a page."), *_listed(ROOT / "docs", made)]
     readme = sentence(_first_paragraph((ROOT / "README.md").read_text()))
     llms = ["# voxgate", "", f"> {readme}", "", *_listed(ROOT, made)]
-    return {**made, ROOT / INDEX: markdown.page(index), ROOT / "llms.txt": markdown.page(llms)}
+    choice = ROOT / "docs/which-engine.md"
+    made_parts = {choice: pages.with_made(choice.read_text(), {"tried": _tried()})}
+    return {**made, **made_parts, ROOT / INDEX: markdown.page(index), ROOT / "llms.txt": markdown.page(llms)}
+
+
+def _tried() -> str:
+    """Return the table of what each plugin was tried with, as its README says."""
+    rows = []
+    for readme in sorted(pages.TRIED_PAGES):
+        plugin = readme.parent.relative_to(ROOT / "plugins").as_posix()
+        tried = re.search(r"^Tried: (.+)\.$", readme.read_text(), re.MULTILINE)
+        link = f"[{plugin.replace('/', '-')}](../{readme.relative_to(ROOT).as_posix()})"
+        rows.append((link, tried[1] if tried else ""))
+    return markdown.page([*markdown.table(("plugin", "tried"), rows)])
 
 
 def metric_names(server: Server) -> set[str]:

@@ -1,4 +1,5 @@
-"""docs/first-change.md, followed in a copy: its files make a feature, with one line outside of them."""
+"""CONTRIBUTING.md and docs/first-change.md, followed in a copy: the smallest change with its test; a feature
+of new files, with one line outside of them and its budget."""
 
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.storage import schema
+from scripts.commit_message import Commit, faults, folders_of
 from tests.docs import pages
 
 pytestmark = pytest.mark.slow
@@ -38,6 +40,27 @@ def copy(tmp_path: Path) -> Path:
     return folder
 
 
+def test_the_smallest_change_is_a_row_that_fails_and_a_word(copy: Path) -> None:
+    page = pages.ROOT / "CONTRIBUTING.md"
+    row, word = (block.text for block in pages.blocks(page, "diff"))
+    test = "tests/policies/test_matching.py"
+    pytest_words = (sys.executable, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", test)
+    for patch, status in ((row, 1), (word, 0)):
+        subprocess.run(("git", "apply", "-"), cwd=copy, input=patch, text=True, check=True)
+        ran = subprocess.run(pytest_words, cwd=copy, capture_output=True, text=True)
+        assert ran.returncode == status, ran.stdout
+    changed = run(copy, "git", "diff", "--name-only").split()
+    assert changed == ["policies/descriptions.py", test]
+    message = "\n".join(
+        line[4:]
+        for line in re.findall(r"The commit says why:\n\n((?:(?:    .*)?\n)+)", page.read_text())[
+            0
+        ].splitlines()
+    )
+    assert message.startswith("policies: ")
+    assert not [*faults(Commit(message, tuple(changed), (), folders_of(changed)))]
+
+
 def write_feature(folder: Path) -> list[str]:
     """Write each block into the file that the sentence before it names. Return the files."""
     text, written = PAGE.read_text(), []
@@ -58,6 +81,13 @@ def test_the_page_makes_a_feature_with_one_line_outside(copy: Path) -> None:
     listing = copy / "proxy" / "feature_list.py"
     listing.write_text(listing.read_text().replace('    "console": (),\n', f'    "console": (),\n{_LINE}'))
     assert run(copy, "git", "diff", "--numstat") == "1\t0\tproxy/feature_list.py\n"
+    budget = [line[4:] for line in PAGE.read_text().splitlines() if line.startswith('    "features/tag".')]
+    with (copy / "scripts/budgets.toml").open("a") as file:
+        file.writelines(f"{line}\n" for line in budget)
+    sizes = run(copy, sys.executable, "-m", "scripts.scatter", "--sizes")
+    lines, most = map(int, re.findall(r"^features/tag +(\d+) +(\d+)$", sizes, re.MULTILINE)[0])
+    assert most - 100 <= lines <= most
+    run(copy, sys.executable, "-m", "scripts.scatter", "--save", "anew")
     tools = Path(sys.executable).parent
     assert "All checks passed!" in run(copy, str(tools / "ruff"), "check", ".")
     run(copy, str(tools / "ruff"), "format", "--check", *[each for each in written if each.endswith(".py")])
@@ -74,5 +104,6 @@ def test_the_page_makes_a_feature_with_one_line_outside(copy: Path) -> None:
     frame = console / "core/frame.js"
     frame.write_text(frame.read_text().replace("const LOADED = {\n", 'const LOADED = {\n  tag: "tag",\n'))
     changed = run(copy, "git", "diff", "--numstat")
-    assert changed == "1\t0\tproxy/feature_list.py\n1\t0\tproxy/features/console/web/core/frame.js\n"
+    outside = ("1\t0\tproxy/feature_list.py", "1\t0\tproxy/features/console/web/core/frame.js")
+    assert [line for line in changed.splitlines() if not line.endswith("budgets.toml")] == [*outside]
     run(copy, sys.executable, "-m", "pytest", "-n0", "-q", "tests/features/console/test_files.py")

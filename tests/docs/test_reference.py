@@ -11,7 +11,9 @@ def test_the_reference_is_what_the_code_says(shipped: Server) -> None:
 
 
 def test_the_index_and_the_list_for_programs_have_every_page() -> None:
-    written = {page.relative_to(ROOT) for page in (ROOT / "docs").rglob("*.md")} - {reference.INDEX}
+    found_pages = {page.relative_to(ROOT) for page in (ROOT / "docs").rglob("*.md")}
+    # What a former version changed is no page that anybody looks for.
+    written = {page for page in found_pages if "history" not in page.parts} - {reference.INDEX}
     for list_, folder in ((ROOT / "llms.txt", ROOT), (ROOT / reference.INDEX, ROOT / "docs")):
         linked = {(folder / link).relative_to(ROOT) for link in pages.links(list_.read_text())}
         assert linked == written

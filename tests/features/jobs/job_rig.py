@@ -81,7 +81,7 @@ async def jobs_inside(
     folder: Path,
     url: str = "sqlite",
     plan: str = "metered",
-    one: Scripted | None = None,
+    one: Engine | None = None,
     *,
     cache: bool = False,
     ears: Engine | None = None,

@@ -73,6 +73,13 @@ def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
     ]
 
 
+def test_names_alone_are_no_piece() -> None:
+    text = "[Ana] One.\n" + "[Ben]\n[Ana]\n" * 400 + "[Ben] Two."
+    spoken = [text[slice(*each)] for each in pieces(text, "en", ("Ana", "Ben"))]
+    assert 2 <= len(spoken) < 5
+    assert all("One." in each or "Two." in each for each in spoken)
+
+
 @example("it [pause:0.5s]long. [pause 1s] ", 19)
 @given(
     st.lists(st.sampled_from([*_WORDS[:3], *_PAUSES])).map(lambda found: "".join(["it ", *found])),

@@ -28,7 +28,7 @@ from tests.features.own_voices.trained_files import tone_voice
 from tests.features.users.people import user_of
 from tests.proxy.http.every_endpoint import Everything, Sent, everything_served
 from tests.proxy.http.largest import ENTRIES, Row, body_of, lines, recording
-from tests.proxy.http.largest_cost import MOST_STAYS_BYTES, Felt, Meter, grown_bytes
+from tests.proxy.http.largest_cost import MOST_STAYS_BYTES, Felt, Meter, grown_bytes, in_use_bytes
 from tests.waiting import LIMIT_S
 
 _REMOTE_S = 0.3
@@ -76,6 +76,7 @@ class Rig:
         self._own: dict[str, str] = {}
         self._uploaded, self._jobs, self._levels = "", list[str](), dict[int, int]()
         self._warm: Mapping[int, int] = {}
+        self._warm_in_use = 0
         self.units = 0
 
     def encoded(self, row: Row) -> httpx2.Request:
@@ -154,7 +155,13 @@ class Rig:
         """Send the first request, which loads what stays for good."""
         self._file("create_file")
         await self.send(self.encoded(row))
-        self._warm = self._meter.memory()
+        self._warm, self._warm_in_use = self._meter.memory(), in_use_bytes()
+
+    def in_use_since_start(self) -> int:
+        """The bytes of those that stay which are allocated: the others are free, in pages with some that are
+        not, or stacks of threads."""
+        gc.collect()
+        return in_use_bytes() - self._warm_in_use
 
     async def _stays(self, before: Mapping[int, int]) -> int:
         """The bytes that stay: what the last answers have had is given back a moment later."""

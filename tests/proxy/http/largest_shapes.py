@@ -9,7 +9,6 @@ from functools import cache, partial
 from typing import Any
 
 from proxy.http.form import MOST_FILE_BYTES
-from proxy.speech.json_size import MOST_STRUCTURE
 from tests.features.books.epubs import epub, xhtml
 from tests.features.jobs.batches.rig import jsonl, line
 from tests.proxy.http.described import Document
@@ -169,7 +168,7 @@ MORE: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "JobBody": _JOBS,
     **dict.fromkeys(("LexiconBody", "NewLexicon"), _WORDS),
     "AgainBody": {
-        "many steps": {"steps": [1] * (MOST_STRUCTURE // 4)},
+        "many steps": {"steps": [1] * 1000},
         "all chapters by words": {"steps": DROPPED, "only": ",".join(["1-9"] * 500)},
         "a hundred words": {"words": {f"{'a' * 90}{each:03}": "b" * 200 for each in range(100)}},
     },

@@ -12,6 +12,7 @@ from policies.breaker import MOST_FAULTS
 from speech_engine import Event, Finished, ProviderCount, SpeechJob, Started, errors
 from tests.features.conversions.test_conversions import of_seconds, sent
 from tests.features.conversions.test_money import SCRIPTED
+from tests.features.jobs.job_rig import job, jobs_inside, new_job
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT, Turns
@@ -88,6 +89,24 @@ async def test_how_long_a_silent_provider_is_waited_for(
     async with inside(tmp_path, config, {"one": one, "two": two, "three": provider(*SILENT)}) as server:
         assert await timed(server) == (seen, seconds)
     assert (one.open, two.open) == (0, 0)
+
+
+@simulated
+async def test_a_provider_may_be_silent_for_a_minute_before_it_speaks_a_step_of_a_job(tmp_path: Path) -> None:
+    late, spoken_word = [lambda: asyncio.sleep(55.0), *WELL], {"model": "one", "voice": "one"}
+    one = Turns(late, SILENT, WELL, is_local=False)
+    async with jobs_inside(tmp_path, one=one) as server:
+        made = await new_job(server, "Hello.", **spoken_word)
+        await asyncio.sleep(57.0)
+        assert ((await job(server, made["id"]))["status"], len(one.jobs)) == ("done", 1)
+        made = await new_job(server, "Hello.", **spoken_word)
+        await one.asked.wait()
+        await asyncio.sleep(59.0)
+        assert one.open == 1
+        await asyncio.sleep(2.0)
+        assert one.open == 0
+        await asyncio.sleep(60.0)
+        assert ((await job(server, made["id"]))["status"], len(one.jobs)) == ("done", 3)
 
 
 @each_row(("first_s", "seconds"), [(0.2, 3.0), (1.5, 4.5), (4.0, 6.0)])

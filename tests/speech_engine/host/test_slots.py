@@ -64,6 +64,22 @@ async def test_recordings_of_one_account_take_half_of_the_slots_and_long_ones_le
     assert sorted(turns) == sorted([*arrivals, "speech"])
 
 
+@each_row(("slots", "inside"), [(1, 1), (2, 2), (4, 3), (32, 24)])
+async def test_speech_that_is_made_ahead_leaves_slots_to_first_sounds(slots: int, inside: int) -> None:
+    crowd = Crowd(slots=slots, limit=100)
+    for number in range(40):
+        crowd.comes(f"account {number % 5}", urgency="ahead")
+    await steps()
+    assert len(crowd.inside) == inside
+    first = [crowd.comes("account 0") for _ in range(slots - inside)]
+    await steps()
+    assert all(each.is_inside for each in first)
+    crowd.inside[0].leave()
+    await steps()
+    assert len(crowd.inside) == slots
+    assert len(await crowd.order()) == 39 + len(first)
+
+
 async def test_slots_grow_and_shrink_while_jobs_run() -> None:
     crowd = Crowd(slots=2, limit=100)
     for tenant in "abcdef":

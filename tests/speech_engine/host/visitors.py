@@ -10,6 +10,7 @@ from speech_engine.errors import EngineError
 from speech_engine.events import Encoded, Finished, Started
 from speech_engine.host.slot_turn import SlotTurn
 from speech_engine.host.slots import Slots
+from speech_engine.values import Urgency
 
 RATE_HZ = 1_000_000
 """A high rate, so that any time is a whole number of samples."""
@@ -28,10 +29,11 @@ class Visitor:
         *,
         runs_alone: bool = False,
         hears: bool = False,
+        urgency: Urgency = "live",
     ) -> None:
         self.tenant = tenant
         self.runs_alone = runs_alone
-        self._hears = hears
+        self._hears, self._urgency = hears, urgency
         self.retry_after_s: float | None = None
         self.is_inside = False
         self.end = ""
@@ -63,7 +65,7 @@ class Visitor:
     async def _visit(self) -> None:
         try:
             self._turn = turn = await self._slots.enter(
-                *self._asks, runs_alone=self.runs_alone, hears=self._hears
+                *self._asks, runs_alone=self.runs_alone, hears=self._hears, urgency=self._urgency
             )
             self.is_inside = True
             try:
@@ -105,9 +107,10 @@ class Crowd:
         *,
         runs_alone: bool = False,
         hears: bool = False,
+        urgency: Urgency = "live",
     ) -> Visitor:
         asks = (self.slots, tenant, deadline_s, estimated_s, share)
-        self.all.append(Visitor(*asks, runs_alone=runs_alone, hears=hears))
+        self.all.append(Visitor(*asks, runs_alone=runs_alone, hears=hears, urgency=urgency))
         return self.all[-1]
 
     @property

@@ -25,6 +25,8 @@ _F = TypeVar("_F", bound=StepFields)
 
 MOST_BODY_BYTES = 1024 * 1024
 """It is enough for all words and steps, even if each letter is escaped."""
+_MOST_STEPS = 1000
+"""With their digits, they and all words are below `MOST_STRUCTURE`. `only` chooses more."""
 
 
 class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     only: Only | None = None
     steps: Annotated[
         tuple[Annotated[int, Meta(ge=1, le=MOST_WANTED)], ...],
-        Meta(max_length=MOST_WANTED, description="a list of numbers of steps"),
+        Meta(max_length=_MOST_STEPS, description=f"a list of up to {_MOST_STEPS} numbers of steps"),
     ] = ()
     words: (
         Annotated[

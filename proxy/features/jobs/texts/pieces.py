@@ -75,6 +75,15 @@ class Turns:
         # Text before the first name belongs to the first member.
         return Saying("" if turn.name_start is None else turn.name, turn.tags[tags - 1].value if tags else "")
 
+    def have_speech(self, text: str, start: int, end: int) -> bool:
+        """Tell whether something is to be spoken between two places, beside names of speakers."""
+        places = [(start, end)]
+        if self.starts:
+            first, last = bisect_right(self._begins, start) - 1, bisect_left(self._begins, end)
+            turns = self._turns[max(0, first) : last]
+            places = [(max(start, turn.start), min(end, turn.end)) for turn in turns]
+        return any(cleaning.is_speech(text_tags.without_tags(text[a:b])) for a, b in places)
+
     def within(self, start: int, end: int) -> list[int]:
         return self.starts[bisect_right(self.starts, start) : bisect_left(self.starts, end)]
 
@@ -109,7 +118,7 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
                 if cleaning.is_speech(text[end : pause.start]):
                     break
                 end = pause.end
-        if cleaning.is_speech(text_tags.without_tags(text[start:end])):
+        if turns.have_speech(text, start, end):
             yield start, end
         start = end
 

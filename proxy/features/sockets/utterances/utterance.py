@@ -21,9 +21,9 @@ from speech_engine.host.engine_stream import run_to_end
 MOST_TEXT = 20_000
 """The most characters of an utterance."""
 
-_TAKEN_S, _SMALL_PIECE = 4.0, 100
-"""A listener to whom no more was sent may read nothing: buffers on the way take as much. Until then, a piece
-has few characters, or is a sentence. So what is made ahead of it, and its time at the engine, stay small."""
+_SMALL_PIECE, _PIECE_PER_S = 100, 10
+"""A piece has 10 characters for each second that was sent, or 100, or is a sentence. So what is made ahead of
+a listener, and its time at the engine, stay below what it has taken: it may read nothing, or leave soon."""
 
 _log = structlog.get_logger()
 
@@ -193,8 +193,8 @@ class Utterance:
             self._news.clear()
             wakes_at = None
             if newest is None or (newest.is_near_end and not self._delivery.is_stuck):
-                now, is_small = loop.time(), self._delivery.sent_s < _TAKEN_S
-                most = min(self._most_piece, _SMALL_PIECE) if is_small else self._most_piece
+                now, earned = loop.time(), round(_PIECE_PER_S * self._delivery.sent_s)
+                most = min(self._most_piece, max(_SMALL_PIECE, earned))
                 if (cut := cutter.next_cut(now, most, is_first=newest is None)) is not None:
                     return cut
                 if cutter.has_ended:

@@ -86,9 +86,11 @@ async def test_little_is_made_ahead_of_a_listener_that_takes_nothing(tmp_path: P
         assert len(made_ahead) <= len(FILLER) + 100
         reads.set()
         await one.check(await speech.whole())
-    lengths = [len(start.text) for start in speech.ear.starts]
-    assert lengths[0] == len(FILLER)
-    assert lengths[1] <= 100 < lengths[2]
+    starts = speech.ear.starts
+    assert len(starts[0].text) == len(FILLER)
+    # A later piece begins at most 3 seconds before its turn, and all that is closed is in a long one.
+    assert all(len(each.text) <= max(100, 10 * each.start_ms / 1000) for each in starts[1:])
+    assert len(starts) < 14
 
 
 @simulated
