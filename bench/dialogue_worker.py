@@ -23,7 +23,7 @@ from plugins.kokoro.engine import KokoroEngine
 from plugins.kokoro.model_format import MODEL_FORMAT, read_model
 from plugins.kokoro.reading import own_alphabet
 from plugins.kokoro.worker import reader, voxgate_register
-from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
+from speech_engine import Audio, Context, EngineVoice, Hosted, Segment, SpeechJob
 from speech_engine.host.log import HostLogger
 from speech_engine.host.onnx_engine import StopSwitch
 from speech_engine.model_files import FolderContents
@@ -41,6 +41,7 @@ async def main() -> None:
     (plugin,) = voxgate_register()
     settings = {"model_path": asked["folder"], "threads": 1, "slots": 1}
     made = msgspec.convert(settings, plugin.settings)
+    assert not isinstance(plugin.create, Hosted)
     async with plugin.create("kokoro", made, Context(HostLogger("kokoro"))) as engine:
         assert isinstance(engine, KokoroEngine)
         known = _remember(engine)
@@ -102,7 +103,7 @@ async def _spoken(
     )
     async with aclosing(engine.speak(job)) as events:
         pcm = b"".join([event.pcm async for event in events if isinstance(event, Audio)])
-    return _trimmed(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
+    return _trimmed(np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768))
 
 
 def _trimmed(sound: Sound) -> Sound:

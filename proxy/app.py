@@ -9,20 +9,14 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.access.admission import Admission, Plans
 from proxy.access.logins import Logins
-from proxy.api import admin_resources, health, speech, voice_routes, welcome
+from proxy.api import health, speech
 from proxy.api.answering import Answering
-from proxy.api.me import Me
 from proxy.api.models import Models
 from proxy.api.server import ServerEndpoints, ServerLink
 from proxy.api.speech_answers import SpeechReporter
-from proxy.api.usage import Usage
-from proxy.api.usage_stats import UsageStatistics
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.erasing import DerivedData
 from proxy.catalogue.library import Library
-from proxy.catalogue.misheard_rates import NoMisheardRates
-from proxy.catalogue.voice_samples import NoVoiceSamples
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
@@ -91,43 +85,44 @@ class Worker:
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)
-        rates, samples = context.find_shared_or(NoMisheardRates()), context.find_shared_or(NoVoiceSamples())
-        voices = VoiceTools(catalogue, library, plans, rates, samples)
         names = open_feature_names(all_features(), config)
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
         idempotency = Idempotency(self.kernel.answers, self.metrics, self.ledger)
         answering = Answering(speaking, idempotency, context.find_shared_or(SpeechReporter()))
+        dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         additions = self.open_features.additions_for(
-            RevisionContext(config, admin_tools, library, context, voices, budgets, speaking, answering)
+            RevisionContext(
+                config,
+                admin_tools,
+                library,
+                context,
+                catalogue=catalogue,
+                plans=plans,
+                budgets=budgets,
+                dependencies=dependencies,
+                speaking=speaking,
+                answering=answering,
+            )
         )
         # Features have `speaking` already. It works from here on.
         self._wire_speech(server, catalogue, budgets, library, speaking, additions)
         forms, background = additions.forms, additions.background
         speech_endpoint = speech.SpeechEndpoint(speaking, answering, server, forms, background)
-        dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         readiness = health.HealthEndpoints(
             self.store, self.parts.limits, dependencies, server, self.server_state
         )
-        admin_routes = [
-            *admin_resources.record_endpoints(admin_tools),
-            *admin_resources.engine_endpoints(admin_tools, dependencies, self.planner, library),
-            *admin_endpoints(additions.endpoints),
-        ]
+        admin_routes = admin_endpoints(additions.endpoints)
         client_routes = [
             *speech.speech_endpoints(speech_endpoint, forms, background),
             *Models(catalogue, plans, server.default_model).endpoints,
-            *voice_routes.voice_endpoints(voices, speech_endpoint, server.default_model),
             *client_endpoints(additions.endpoints),
-            *Me(admin_tools, voices).endpoints,
-            # `record_endpoints` has its endpoints for operators.
-            *client_endpoints(Usage(admin_tools).endpoints),
-            *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
-            *welcome.welcome_endpoints(admin_tools),
         ]
-        self.endpoints = welcome.with_openapi([*client_routes, *admin_routes], server.public_catalogue)
+        self.endpoints = [*client_routes, *admin_routes]
+        if additions.pages is not None:
+            self.endpoints = additions.pages(self.endpoints)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
         own_routes += additions.for_commands
         closed = ClosedPaths(closed_paths(all_features(), config))
@@ -153,7 +148,7 @@ class Worker:
         self.planner, recent_plans, self.pipeline = wire_speech(
             speech_parts, server, catalogue, budgets, additions.speech
         )
-        speaking.wire(recent_plans, self.pipeline)
+        speaking.wire(self.planner, recent_plans, self.pipeline)
         # An erasure deletes all data that is derived of a voice, so the features learn where this worker has
         # it.
         memories = (library, recent_plans, context.levels)

@@ -18,19 +18,19 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from proxy.access.admission import UsageThrottle
+from proxy.access.admission import Plans, UsageThrottle
 from proxy.access.callers import Callers
 from proxy.access.limits import Limits
 from proxy.access.sessions import Sessions
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
+from proxy.api.health import Dependencies
 from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.absent import NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
-from proxy.catalogue.catalogue import FindModelCommand, no_model_command
+from proxy.catalogue.catalogue import Catalogue, FindModelCommand, no_model_command
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedData, Erasing, Purges, VoiceFiles, VoiceMemory
@@ -51,7 +51,6 @@ from proxy.http.endpoint import Endpoint
 from proxy.http.socket import SocketEndpoint
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
-from proxy.queue.tasks import TaskKind
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.source import NoStoredSpeech, Source
 from proxy.speech.speaking import Speaking, SpeechAdditions
@@ -132,7 +131,7 @@ class Additions(NamedTuple):
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
     `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
     endpoints `for_commands`. On the paths of `sockets`, clients open WebSockets. Below the prefix of one of
-    `dialects`, failures are as its clients read them."""
+    `dialects`, failures are as its clients read them. `pages` adds those that describe all endpoints."""
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
@@ -142,23 +141,48 @@ class Additions(NamedTuple):
     sessions: Sessions | None = None
     dialects: Sequence[Dialect] = ()
     sockets: Sequence[SocketEndpoint] = ()
+    pages: Callable[[list[Endpoint]], list[Endpoint]] | None = None
 
 
 class RevisionContext(NamedTuple):
     """The context of a feature in each revision of the configuration. `context` has the additions of all
     features.
 
-    A command without a server has no `voices`, no `budgets`, and nothing that speaks or answers.
+    A command without a server has none of the other fields: nothing speaks or answers there.
     """
 
     config: Config
     admin_tools: AdminTools
     library: Library
     context: AppContext
-    voices: VoiceTools | None = None
+    catalogue: Catalogue | None = None
+    plans: Plans | None = None
     budgets: Budgets | None = None
+    dependencies: Dependencies | None = None
     speaking: Speaking | None = None
     answering: Answering | None = None
+
+
+class Work(Protocol):
+    """The durable tasks of one kind; `proxy/queue` has them. `voxgate worker` runs those that are
+    `is_for_workers`."""
+
+    @property
+    def is_for_workers(self) -> bool: ...
+    async def run(self, metrics: Metrics, server_started: int, /) -> None:
+        """Take tasks, and attempt them, until it is cancelled."""
+
+    async def finish_interrupted(self) -> object:
+        """Finish the tasks that a killed server left."""
+
+    def stop_taking(self) -> None:
+        """Take no more tasks."""
+
+    async def finish(self) -> None:
+        """Wait for the tasks under way."""
+
+    async def close(self) -> None:
+        """Cancel the tasks under way."""
 
 
 async def no_remote_copies(_voice: str) -> bool:
@@ -181,7 +205,7 @@ class FeatureInstance(NamedTuple):
     context: AppContext
     additions_for: Callable[[RevisionContext], Additions] = lambda _: Additions()
     set_derived_things: Callable[[DerivedData], None] = lambda _: None
-    task_kinds: tuple[TaskKind[Any], ...] = ()
+    task_kinds: tuple[Work, ...] = ()
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
@@ -283,7 +307,7 @@ class OpenFeatures(NamedTuple):
         return all([await feature.is_gone_remotely(voice) for feature in self.features])
 
     @property
-    def task_kinds(self) -> list[TaskKind[Any]]:
+    def task_kinds(self) -> list[Work]:
         return [kind for feature in self.features for kind in feature.task_kinds]
 
     def additions_for(self, revision: RevisionContext) -> Additions:
@@ -297,6 +321,7 @@ class OpenFeatures(NamedTuple):
             sessions=next((each.sessions for each in additions if each.sessions is not None), None),
             dialects=[dialect for each in additions for dialect in each.dialects],
             sockets=[socket for each in additions for socket in each.sockets],
+            pages=next((each.pages for each in additions if each.pages is not None), None),
         )
 
 

@@ -59,7 +59,7 @@ SECTIONS = {
     "webhooks": "webhooks",
 }
 """The section of a feature. That of another one is named by nobody else."""
-_SHARED_ROOTS = ("/", "/v1/audio/voices", "/v1/voices", "/v1/me")
+_SHARED_ROOTS = ("/", "/v1", "/docs", "/v1/audio/voices", "/v1/voices", "/v1/me")
 """Where the core answers as well."""
 CORE = ("proxy/app.py", "proxy/processes/supervisor.py", "proxy/processes/worker.py")
 

@@ -15,7 +15,9 @@ from policies.rate import Window
 from proxy.access.callers import Caller, caller_or_none
 from proxy.access.limits import Limits
 from proxy.access.windows import Limit, address_limits
+from proxy.config.sections import Config
 from proxy.errors import NotAllowed, RateLimited
+from proxy.storage.accounts import Account
 from proxy.storage.rows import encode_json
 
 _MOST_STORED = 10_000
@@ -71,6 +73,14 @@ class Plans:
                 code="plan_not_agreed",
             ) from None
         return shared
+
+
+def terms_in_force(account: Account, config: Config) -> Terms | None:
+    """Return the terms, or None if the plan is gone, or if the account lacks a limit that it leaves open."""
+    try:
+        return build_terms(config.plans[account.plan], account.agreed, has_paid=account.has_paid)
+    except (KeyError, MissingLimits):
+        return None
 
 
 class Admission:

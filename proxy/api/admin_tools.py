@@ -9,8 +9,6 @@ from starlette.requests import Request
 
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers, caller_or_none
-from proxy.api import agreed_terms
-from proxy.api.balance import AccountBalance, read_balance
 from proxy.catalogue.erasing import Erasing, Purges
 from proxy.catalogue.people import Income, People
 from proxy.config.reader import names_hint
@@ -67,13 +65,6 @@ class AdminTools(NamedTuple):
                 param="account",
             )
         return account
-
-    async def balance_of(self, account: Account) -> AccountBalance | None:
-        """Return the account's balance, or None if its plan is not in force."""
-        terms = agreed_terms.terms_in_force(account, self.config)
-        if terms is None:
-            return None
-        return await read_balance(self.ledger, account.id, "", account.anchor, terms)
 
     async def close_account(self, account: Account, act: Act) -> Account:
         """Close an account. When this returns, its keys no longer work. What it owned is

@@ -44,7 +44,7 @@ from proxy.http.idempotency import KEY_FIELD, KEY_HEADER, read_key
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import SpeechBody
-from proxy.speech.speech_request import Defaults, SpeechRequest
+from proxy.speech.speech_request import Defaults
 from proxy.speech.usage_tag import TAG_HEADER
 
 SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
@@ -111,12 +111,6 @@ class SpeechEndpoint:
             return
         content, speak = deployment + body, partial(self._answering.speak, state, request, terms)
         await self._answering.answer_once(connection, state, terms, lambda: sha256(content).digest(), speak)
-
-    async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
-        """Answer a request that was made here, such as a voice's preview. It counts as speech."""
-        state = scope["state"]
-        terms, state["rate"] = await self._speaking.admission.admit(state["caller"])
-        await self._answering.speak(state, request, terms, connection)
 
     async def _speak_form(
         self,

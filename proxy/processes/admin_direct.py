@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx2
 
-from proxy.api.admin_resources import record_endpoints
 from proxy.catalogue.erasing import DerivedData
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
@@ -35,11 +34,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             served = opened.additions_for(
                 RevisionContext(config, admin_tools, context.library(config), context)
             )
-            endpoints = [
-                *record_endpoints(admin_tools),
-                *admin_endpoints(served.endpoints),
-                *served.for_commands,
-            ]
+            endpoints = [*admin_endpoints(served.endpoints), *served.for_commands]
             closed = ClosedPaths(closed_paths(all_features(), config))
             yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics, closed))
 

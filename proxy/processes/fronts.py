@@ -7,16 +7,16 @@ import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from proxy.app import Worker
 from proxy.config.config_toml import Config
+from proxy.feature import Work
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import ServerProtocol, server_protocol
-from proxy.queue.tasks import TaskKind
 
 SETTLE_S = 10.0  # cancelled requests settle in this time, and `Ready` waits as long for the engines
 _POLL_S = 0.01
@@ -72,7 +72,7 @@ class HttpFront:
 class WorkFront:
     """Works on queued tasks, and serves no requests. At its end, running tasks may use the drain."""
 
-    def __init__(self, task_kinds: Sequence[TaskKind[Any]], config: Config) -> None:
+    def __init__(self, task_kinds: Sequence[Work], config: Config) -> None:
         self._task_kinds = task_kinds
         self._stop_requested = asyncio.Event()
         self.revise(config)

@@ -22,7 +22,7 @@ from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckKind, PlanCheck
 from proxy.speech.sound_filter import Treat, Treatment, untreated
-from proxy.speech.speech_body import LONGER
+from proxy.speech.speech_body import check_length
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, TextSplitter, candidates_of, check_pauses
 from speech_engine.values import find_samples
@@ -147,7 +147,7 @@ class Planner:
         candidate, or NotAllowed if the plan or a licence excluded it. It raises UpstreamFailed if an engine
         has never been up, so its voices are unknown.
         """
-        check_length(request, terms)
+        check_length(request.text, terms)
         if "[" in request.text and request.emotion_tags != "text":
             check_pauses(request.text, MOST_JOB_PAUSES_S if terms.is_for_job else MOST_PAUSES_S)
         if request.provenance is not None:
@@ -386,17 +386,3 @@ def _main_language(parts: Sequence[Part]) -> str:
     for part in parts:
         spoken[part.language] += part.characters
     return spoken.most_common(1)[0][0]
-
-
-def check_length(request: SpeechRequest, terms: Terms) -> None:
-    """Raise NotAllowed for a text that is longer than the terms allow."""
-    if terms.max_characters is None or len(request.text) <= terms.max_characters:
-        return
-    is_key = terms.key.max_characters is not None and terms.key.max_characters == terms.max_characters
-    whose = "This key" if is_key else f"Your plan '{terms.plan}'"
-    raise NotAllowed(
-        f"{whose} takes texts of up to {terms.max_characters} characters; this one has {len(request.text)}."
-        f"{'' if terms.job_characters == 0 else LONGER}",
-        param="input",
-        code="text_too_long",
-    )

@@ -18,8 +18,9 @@ from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.speech.call import OpenObserver, SpeechCall, Totals
-from proxy.speech.planning import Planner, SpeechPlan, check_length, wanted_check
+from proxy.speech.planning import Planner, SpeechPlan, wanted_check
 from proxy.speech.source import Source
+from proxy.speech.speech_body import check_length
 from proxy.speech.speech_request import UNPLANNED, SpeechRequest
 
 _MOST_STORED = 2000
@@ -139,7 +140,7 @@ class RecentPlans:
             plan = await self._planner.plan_in_thread(request, terms, own)
             pattern = self._pattern(caller.account, request, plan)
         else:
-            check_length(request, terms)
+            check_length(request.text, terms)
             key = caller.account, replace(request, **UNPLANNED)
             recent, revision = self._recent.get(key), self._catalogue.live.revision
             known = None

@@ -68,6 +68,7 @@ class SpeechAdditions(NamedTuple):
 class Speaking:
     """Plans calls, and has the pipeline. It works after `wire`: features get it before the path is wired."""
 
+    planner: Planner
     plans: RecentPlans
     pipeline: Pipeline
 
@@ -76,8 +77,8 @@ class Speaking:
         self._library = library
         self._gone_voices: LRUCache[tuple[str, str], bool] = LRUCache(_MOST_GONE)
 
-    def wire(self, plans: RecentPlans, pipeline: Pipeline) -> None:
-        self.plans, self.pipeline = plans, pipeline
+    def wire(self, planner: Planner, plans: RecentPlans, pipeline: Pipeline) -> None:
+        self.planner, self.plans, self.pipeline = planner, plans, pipeline
 
     async def prepare_call(
         self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, own_voice: Voice | None = None

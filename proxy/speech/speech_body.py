@@ -13,9 +13,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing, text_tags
 from policies.lexicon import MOST_INLINE_WORDS, MOST_SPOKEN_CHARACTERS, MOST_WORD_CHARACTERS
+from policies.plans import Terms
 from policies.text_tags import EmotionTags
 from proxy.audio.formats import FORMATS, RATES_HZ
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, NotAllowed
 from proxy.speech.usage_tag import Tag
 from speech_engine.redacted import Redacted
 
@@ -202,4 +203,18 @@ def check_provenance(answer: str, format_: str) -> None:
         f"'provenance' cannot be c2pa with {what}. The header Link of marked answers names a manifest beside "
         "the audio.",
         param="provenance",
+    )
+
+
+def check_length(text: str, terms: Terms) -> None:
+    """Raise NotAllowed for a text that is longer than the terms allow."""
+    if terms.max_characters is None or len(text) <= terms.max_characters:
+        return
+    is_key = terms.key.max_characters is not None and terms.key.max_characters == terms.max_characters
+    whose = "This key" if is_key else f"Your plan '{terms.plan}'"
+    raise NotAllowed(
+        f"{whose} takes texts of up to {terms.max_characters} characters; this one has {len(text)}."
+        f"{'' if terms.job_characters == 0 else LONGER}",
+        param="input",
+        code="text_too_long",
     )

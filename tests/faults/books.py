@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.feature_list import open_store
-from proxy.ledger.verify import VerifyResult, verify
+from proxy.features.admin.verify import VerifyResult, verify
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 

@@ -6,11 +6,11 @@ from msgspec import UNSET
 
 from policies.limits import AGREED_LIMITS, COUNT_LIMITS, KEY_LIMITS, LIMITS, with_limits
 from policies.plans import AgreedTerms, Plan, Terms
-from proxy.api.agreed_terms import AgreedChange, ShownOverrides
-from proxy.api.keys import NewCaps
-from proxy.api.me import OwnLimits
-from proxy.api.plans import ShownPlan
 from proxy.config.plans import PlanSection
+from proxy.features.admin.agreed_terms import AgreedChange, ShownOverrides
+from proxy.features.admin.keys import NewCaps
+from proxy.features.admin.me import OwnLimits
+from proxy.features.admin.plans import ShownPlan
 from tests.tables import each_row
 
 

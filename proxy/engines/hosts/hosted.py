@@ -112,8 +112,7 @@ class HostedEngine(HelloEngine):
     def reason(self) -> str:
         if not self.states and self._hosts_are_due:
             return "no host of its cluster is there, or none has it"
-        if self._with_other_models:
-            number = len(self._with_other_models)
+        if number := len(self._with_other_models):
             return f"{number} process(es) with other models wait until those in use have ended"
         return next((_reason_with_host(state) for state in self.states.values() if state.reason), "")
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGE, PublicFront
-from proxy.api.welcome import PAGE_HEADERS, WelcomeAnswer, welcome_answer
 from proxy.errors import NotFound
 from proxy.features.console.files import open_console
+from proxy.features.pages.welcome import PAGE_HEADERS, WelcomeAnswer, welcome_answer
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 

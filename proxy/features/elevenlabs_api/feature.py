@@ -18,13 +18,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.elevenlabs_api.lists import CatalogueLists
     from proxy.features.elevenlabs_api.session import StreamParts
     from proxy.features.elevenlabs_api.sockets import socket_endpoints
+    from proxy.features.voice_list.voices import VoiceTools
 
     # `parts` has those of the newest revision alone.
     newest, parts = context.find(NewestUtterances), list[StreamParts]()
     opened = socket_endpoints(lambda: parts[-1])
 
     def additions_for(revision: RevisionContext) -> Additions:
-        speaking, voices, answering = revision.speaking, revision.voices, revision.answering
+        speaking, voices, answering = revision.speaking, VoiceTools.of(revision), revision.answering
         if speaking is None or voices is None or answering is None:
             return Additions()
         reader = FieldReader(revision.config, voices.catalogue, speaking)

@@ -11,10 +11,8 @@ from starlette.responses import Response
 
 from policies.routing import Model, spoken_languages
 from proxy.access.callers import caller_of
-from proxy.api.balance import read_balance
-from proxy.api.voice_entries import VoiceEntries, VoiceEntry
-from proxy.api.voices import VoiceTools
 from proxy.errors import InvalidRequest
+from proxy.features.admin.balance import read_balance
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.shapes import (
     LanguageShape,
@@ -24,6 +22,8 @@ from proxy.features.elevenlabs_api.shapes import (
     VoicesPage,
     VoicesShape,
 )
+from proxy.features.voice_list.voice_entries import VoiceEntries, VoiceEntry
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger

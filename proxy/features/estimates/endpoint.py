@@ -13,15 +13,15 @@ from policies import text_tags
 from policies.price import Minutes
 from policies.routing import Candidate, find_emotions
 from proxy.access.callers import caller_of
-from proxy.api.minutes import minutes_for
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import AccountLibrary
 from proxy.config import credits
 from proxy.config.sections import Config
 from proxy.errors import NotFound
+from proxy.features.admin.minutes import minutes_for
 from proxy.features.jobs.core.fields import step_terms
 from proxy.features.jobs.core.making import check_length
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.http.body import read_raw_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint

@@ -11,11 +11,13 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.estimates.endpoint import Estimates
+    from proxy.features.voice_list.voices import VoiceTools
 
     def additions_for(revision: RevisionContext) -> Additions:
-        if revision.speaking is None or revision.voices is None:
+        voices = VoiceTools.of(revision)
+        if revision.speaking is None or voices is None:
             return Additions()
-        estimates = Estimates(revision.speaking, revision.voices, context.ledger, revision.config)
+        estimates = Estimates(revision.speaking, voices, context.ledger, revision.config)
         return Additions(estimates.endpoints)
 
     yield FeatureInstance(context, additions_for)

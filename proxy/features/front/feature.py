@@ -16,13 +16,15 @@ from proxy.features.front.section import SECTION
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.front.endpoints import LookFiles
     from proxy.features.front.visits import VisitorFront
+    from proxy.features.voice_list.voices import VoiceTools
 
     front = VisitorFront()
 
     def additions_for(revision: RevisionContext) -> Additions:
-        if revision.voices is None:
+        voices = VoiceTools.of(revision)
+        if voices is None:
             return Additions()
-        front.use_revision(revision.admin_tools, revision.voices)
+        front.use_revision(revision.admin_tools, voices)
         return Additions(LookFiles(front.look).endpoints)
 
     front.name = SECTION.of(context.config_at_start).name

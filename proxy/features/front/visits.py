@@ -8,12 +8,12 @@ from starlette.requests import Request
 
 from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGE, PublicFront, fill_shell
-from proxy.api.voices import VoiceTools
 from proxy.features.front.facts import FactsReader
 from proxy.features.front.look import Look, read_look
 from proxy.features.front.page import FrontPage, Visitor
 from proxy.features.front.section import SECTION, FrontSection
 from proxy.features.front.texts import language_of
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.http.replies import Compressed
 
 _PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")

@@ -9,8 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.catalogue.misheard_rates import MisheardRate
 from proxy.features.heard.rates import MisheardRates
+from proxy.features.voice_list.misheard_rates import MisheardRate
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 

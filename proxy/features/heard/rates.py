@@ -15,9 +15,9 @@ import msgspec
 from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Model
 from policies.tasks import SECOND_US
-from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.features.heard.made_part import MadePart
 from proxy.features.heard.records import RATES, UNSETTLED
+from proxy.features.voice_list.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.speech.part import Part
 from proxy.speech.part_check import PartVerdict
 from proxy.speech.planning import OWN_VOICE

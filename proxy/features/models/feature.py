@@ -21,7 +21,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.models.listing import open_galleries
 
     watch = FetchWatch(context.engines, context.config_at_start)
-    looking = RepeatingTask("fetch", watch.look, LOOK_EVERY_S, context.metrics)
+    looking = RepeatingTask("fetch", watch.show_progress, LOOK_EVERY_S, context.metrics)
     try:
         yield FeatureInstance(
             context._replace(model_command_for=open_galleries(context.registry).command_for)

@@ -74,9 +74,9 @@ class FetchNote:
         part = round(0.95 * (fetched + built) / 2, 2)
         if fetched >= _BEGUN_PART and part > self._note.part:
             new = part - 0.475 * (self.is_built + self.is_fetched)  # what was there took no time
-            self.write(part, left_s=(time.monotonic() - self._began) * (1 - part) / max(new, 0.01))
+            self.write_note(part, left_s=(time.monotonic() - self._began) * (1 - part) / max(new, 0.01))
 
-    def write(self, part: float = 0.0, *, left_s: float = _LONGEST_S, fault: str = "") -> None:
+    def write_note(self, part: float = 0.0, *, left_s: float = _LONGEST_S, fault: str = "") -> None:
         self._note = msgspec.structs.replace(self._note, part=part, left_s=left_s, fault=fault)
         with suppress(OSError):  # of a full disk, the fetch itself tells
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -84,7 +84,7 @@ class FetchNote:
             temporary.write_bytes(msgspec.json.encode(self._note))
             temporary.rename(self._path)
 
-    def remove(self) -> None:
+    def remove_note(self) -> None:
         self._path.unlink(missing_ok=True)
 
 
@@ -111,7 +111,7 @@ class FetchWatch:
         self._path = note_path(config.data)
         self._plugins = {name: section.plugin for name, section in config.engines.items()}
 
-    async def look(self) -> None:
+    async def show_progress(self) -> None:
         names = self._engines.unknown_engines()
         note = await asyncio.to_thread(read_note, self._path) if names else None
         for name in names:

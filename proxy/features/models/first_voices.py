@@ -94,7 +94,7 @@ def _announce_rest(config: Config, listed: Sequence[GalleryModel], *, stands_in:
     if not listed:
         return ""
     with give_to_owner_after(config):
-        FetchNote(config.data, listed).write()
+        FetchNote(config.data, listed).write_note()
     voices = sum(len(each.entry.genders) for each in listed)
     languages = {base_tag(tag) for each in listed for tag in each.entry.languages}
     now = "Heart speaks English now; " if stands_in else ""
@@ -120,7 +120,7 @@ def fetch_rest(here: CommandContext) -> None:
         if why:
             what = f"{', '.join(each.name for each in lacking)} could not be fetched"
             why = f"{what}: {_one_line(why)}. It is tried again, ever later. To try now, run: {command}"
-            note.write(fault=why)
+            note.write_note(fault=why)
             say(*(() if why == said else (why,)))
             said = why
             time.sleep(pause_s)
@@ -190,7 +190,7 @@ def _fetch_models(
         ):
             fetched = natural_voices.fetch_and_build(store, loaded, listed, shown.build, shown.fetch)
             if not fetched.faults:
-                FetchNote(config.data, listed).remove()
+                FetchNote(config.data, listed).remove_note()
             return fetched
 
 

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing
-from proxy.api.voice_entries import MixPart
 from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.config.fields import missing_parameter
 from proxy.errors import InvalidRequest
+from proxy.features.voice_list.voice_entries import MixPart
 from proxy.http.body import (
     AccountName,
     EngineNames,

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from proxy import errors
 from proxy.api.answering import TAG
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
 from proxy.config.fields import missing_parameter
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import RefText
@@ -29,6 +28,7 @@ from proxy.features.own_voices.cutting import CUT, CutForm, NoCutting
 from proxy.features.own_voices.keyed_creation import KeyedCreation
 from proxy.features.own_voices.requested import RequestedVoices, idempotency_key, once_for, voice_endpoint
 from proxy.features.own_voices.voice_creation import VoiceOrigin
+from proxy.features.voice_list.voice_entries import ComparedSpeakers, VoiceQuality
 from proxy.file_store.once import REPLAYED, digest_of_fields
 from proxy.http.body import read_body
 from proxy.http.endpoint import Endpoint

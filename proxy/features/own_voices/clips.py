@@ -18,7 +18,6 @@ from policies.plans import Terms
 from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.voice_records import ComparisonResult, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents.grants import Grant, Grants
@@ -35,6 +34,7 @@ from proxy.features.own_voices.sample_words import (
 )
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
 from proxy.features.own_voices.voice_creation import VoiceOrigin
+from proxy.features.voice_list.known_voices import voice_not_found
 from proxy.file_store.vault import Vault
 from proxy.storage import samples
 from proxy.storage.audit import Act

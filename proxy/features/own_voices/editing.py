@@ -19,7 +19,6 @@ from proxy import errors
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.answering import TAG
-from proxy.api.voice_entries import VoiceEntry, VoiceQuality
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.plugin_instances import known_by
 from proxy.features.own_voices import bodies, records
@@ -34,6 +33,7 @@ from proxy.features.own_voices.requested import (
 )
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.voice_creation import VoiceCreation, VoiceOrigin
+from proxy.features.voice_list.voice_entries import VoiceEntry, VoiceQuality
 from proxy.file_store.once import REPLAYED, digest_of_fields
 from proxy.http.body import read_body
 from proxy.http.form import MOST_FILE_BYTES, read_form

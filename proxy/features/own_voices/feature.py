@@ -52,7 +52,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.context.purges,
                 saved.clones,
                 revision.config.voices,
-                None if revision.voices is None else revision.voices.catalogue,
+                revision.catalogue,
             )
             voice_creation = VoiceCreation(
                 context.vault, library_writer, intake, grants, context.erasing, saved.clones, hearings
@@ -60,7 +60,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             recordings = VoiceRecordings(
                 context.vault, library_writer, intake, grants, context.erasing, hearings, words
             )
-            voices = RequestedVoices(revision.voices, revision.admin_tools, library_writer)
+            voices = RequestedVoices.of(revision, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints

@@ -15,7 +15,6 @@ from proxy.catalogue.cast_members import check_no_voice_twice, resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Purges
-from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.library import EMPTY_LIBRARY, Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.config_toml import built_in_voices
@@ -24,6 +23,7 @@ from proxy.features.consents.grants import Grant
 from proxy.features.own_voices import records
 from proxy.features.own_voices.engine_checks import check_binding, needs_text
 from proxy.features.own_voices.seals import open_if_possible, open_voice
+from proxy.features.voice_list.known_voices import voice_not_found
 from proxy.file_store.vault import Vault
 from proxy.storage import blobs
 from proxy.storage.audit import Act

@@ -10,16 +10,17 @@ import msgspec
 from starlette.requests import Request
 
 from policies.plans import Terms
+from proxy.access import admission
 from proxy.access.callers import caller_of
-from proxy.api import agreed_terms
 from proxy.api.admin_tools import AdminTools, check_open, with_account_query
-from proxy.api.voice_routes import ROOTS
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import names_hint
 from proxy.errors import Conflict, NotFound
+from proxy.feature import RevisionContext
 from proxy.features.own_voices.library_writer import LibraryWriter, voice_not_own
+from proxy.features.voice_list.voice_routes import ROOTS
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.file_store.once import Once
 from proxy.http.endpoint import Struct
 from proxy.http.idempotency import read_key
@@ -75,6 +76,10 @@ class RequestedVoices(NamedTuple):
     voice_tools: VoiceTools | None
     admin_tools: AdminTools
     library_writer: LibraryWriter
+
+    @classmethod
+    def of(cls, revision: RevisionContext, library_writer: LibraryWriter) -> RequestedVoices:
+        return cls(VoiceTools.of(revision), revision.admin_tools, library_writer)
 
     @property
     def tools(self) -> VoiceTools:
@@ -137,7 +142,7 @@ def once_for(request: Request, key: str, digest: bytes) -> Once:
 
 def terms_in_force(admin_tools: AdminTools, owner: Account) -> Terms:
     """Return the terms of an account's plan. Raises Conflict if it is not in force."""
-    terms = agreed_terms.terms_in_force(owner, admin_tools.config)
+    terms = admission.terms_in_force(owner, admin_tools.config)
     if terms is None:
         raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
     # As with casts, the operator is not held to the room of the plan.

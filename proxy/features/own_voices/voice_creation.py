@@ -17,7 +17,6 @@ from policies.plans import Terms
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, Kind, VoiceRecord
 from proxy.config.config_toml import voices_to_bind
 from proxy.errors import Conflict, InvalidRequest
@@ -35,6 +34,7 @@ from proxy.features.own_voices.library_writer import LibraryWriter, name_taken, 
 from proxy.features.own_voices.recording_storage import TRIES, consent_condition, store_recording
 from proxy.features.own_voices.sample_words import MOST_TRANSCRIBED_S, will_hear_words
 from proxy.features.own_voices.seals import open_voice, seal_voice
+from proxy.features.voice_list.known_voices import voice_not_found
 from proxy.file_store.vault import Vault
 from proxy.storage import tombstones, trained_models
 from proxy.storage.audit import Act

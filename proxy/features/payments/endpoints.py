@@ -18,8 +18,6 @@ from policies.plans import Terms, build_terms
 from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
-from proxy.api.console_redirect import CONSOLE_LOCATION, redirect_to_console
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
 from proxy.errors import (
@@ -33,12 +31,14 @@ from proxy.errors import (
     RequestTooLarge,
     UpstreamFailed,
 )
+from proxy.features.pages.console_redirect import CONSOLE_LOCATION, redirect_to_console
 from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed, ProviderWebhook
 from proxy.features.payments.records import ORDERS, OrderRecord
 from proxy.features.payments.section import SoldOffer
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.http.body import read_body, read_raw_body
 from proxy.http.endpoint import Endpoint, Query, json_answer
 from proxy.http.idempotency import KEY_HEADER, read_key

@@ -26,6 +26,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.payments.offers import LazyClient, Sales, providers_of
     from proxy.features.payments.order_store import OrderStore
     from proxy.features.payments.order_tasks import OrderTasks
+    from proxy.features.voice_list.voices import VoiceTools
 
     store, mails = context.store, context.find(Mails)
     async with aclosing(LazyClient(context.config_at_start.upstream)) as client:
@@ -56,7 +57,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             endpoints = [
                 *(Offers(sales).endpoints if sales.section.offers else ()),
                 # Orders from before are shown, although nothing is sold any more.
-                *Orders(tools, orders, sales, revision.voices).endpoints,
+                *Orders(tools, orders, sales, VoiceTools.of(revision)).endpoints,
                 *AdminOrders(tools, orders, sales).endpoints,
                 *webhook_endpoints(sales.providers.values(), store, event_tasks.note_webhook),
             ]

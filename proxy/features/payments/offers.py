@@ -14,11 +14,11 @@ import msgspec
 
 from policies.plans import Plan
 from policies.price import Minutes, minutes_for_credits
-from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
 from proxy.config.sections import Upstream
 from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.errors import InvalidRequest
+from proxy.features.admin.accounts import default_plan
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import Provider
 from proxy.features.payments.section import SECTION, PaymentsSection, SoldOffer

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from policies.plans import Plan
-from proxy.api.minutes import is_speech_free, minutes_for, priced_models
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, wrong
 from proxy.engines.registry import Registry
+from proxy.features.admin.minutes import is_speech_free, minutes_for, priced_models
 from proxy.features.payments.section import PROVIDERS, SECTION, PaymentsSection, SoldOffer
 from proxy.features.users.section import SECTION as USERS
 from proxy.features.users.users_check import check_open_plan, new_account_plan

@@ -33,10 +33,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     def additions_for(revision: RevisionContext) -> Additions:
         config, section = revision.config, SECTION.of(revision.config)
-        assert revision.voices is not None, "a server has voices"
+        assert revision.catalogue is not None, "a server has voices"
         assert revision.speaking is not None, "a server speaks"
         samples.orders = WantedSamples(
-            revision.voices.catalogue,
+            revision.catalogue,
             section,
             lambda: samples.shown_on_front(),
             getattr(config.features.get("front"), "voices", ()),

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 
 from policies.language import base_tag
 from policies.routing import Voice
-from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples
 from proxy.features.samples.folder import MeasuredSample, SampleFolder, StoredSample
 from proxy.features.samples.sound_words import pace_word, pitch_word
 from proxy.features.samples.wanted import EngineVoiceId, WantedSamples
+from proxy.features.voice_list.voice_samples import FrontSample, MadeSample, NoVoiceSamples
 from speech_engine import EngineVoice
 
 ROOT = "/v1/audio/samples"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from policies.language import base_tag
-from proxy.catalogue.voice_samples import Pace, Pitch
+from proxy.features.voice_list.voice_samples import Pace, Pitch
 
 
 class Bounds(NamedTuple):

@@ -36,8 +36,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
             if speaking is None or answering is None or hearing is None:
                 return Additions()
-            if recognition is not None and revision.voices is not None:
-                recognition.read_config(revision.config, revision.voices.catalogue.licences)
+            if recognition is not None and revision.catalogue is not None:
+                recognition.read_config(revision.config, revision.catalogue.licences)
             dependencies = (speaking, answering, hearing, parts.uploads, context.ledger, entries)
             tasks = get_args(Task)
             return Additions([Transcriptions(task, *dependencies).endpoint() for task in tasks])

@@ -299,10 +299,10 @@ class HearingParts:
 
     def hearing(self, revision: RevisionContext) -> Hearing | None:
         """Return the `Hearing` of a revision, or None in a command."""
-        voices, engines, budgets = revision.voices, revision.context.engines, revision.budgets
-        if voices is None or engines is None or budgets is None:
+        catalogue, engines, budgets = revision.catalogue, revision.context.engines, revision.budgets
+        if catalogue is None or engines is None or budgets is None:
             return None
-        return Hearing(voices.catalogue, engines, budgets, self._rates, self.metrics)
+        return Hearing(catalogue, engines, budgets, self._rates, self.metrics)
 
 
 RECORDING_FAULT = "unusable_sample"

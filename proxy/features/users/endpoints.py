@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.api.console_redirect import CONSOLE_LOCATION, redirect_to_console
 from proxy.config.fields import missing_parameter
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
 from proxy.features.mail.texts import language_of
+from proxy.features.pages.console_redirect import CONSOLE_LOCATION, redirect_to_console
 from proxy.features.users import bodies, records, session_store
 from proxy.features.users.records import SignInFailed
 from proxy.features.users.session_store import UserSessions

@@ -25,6 +25,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.users.session_store import UserSessions, origin_of
     from proxy.features.users.sign_ins import SignIns
     from proxy.features.users.users_check import new_account_plan
+    from proxy.features.voice_list.voices import VoiceTools
     from proxy.http.endpoint import Endpoint
     from proxy.telemetry.background import repeat
 
@@ -55,9 +56,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,
             *endpoints.AdminUsers(admin_tools, sign_ins, sessions).endpoints,
         ]
-        if revision.voices is not None:
-            served += OwnKeys(admin_tools, revision.voices.plans).endpoints
-            served += SelfService(admin_tools, revision.voices).endpoints
+        voices = VoiceTools.of(revision)
+        if voices is not None:
+            served += OwnKeys(admin_tools, voices.plans).endpoints
+            served += SelfService(admin_tools, voices).endpoints
         if mails.is_on:
             served += endpoints.SignInRequests(sign_ins, sessions).endpoints
         return Additions(served, sessions=sessions)

@@ -13,8 +13,6 @@ from starlette.responses import Response
 from proxy.access.callers import Caller, caller_of
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import AdminTools
-from proxy.api.me import Me, MeAnswer
-from proxy.api.voices import VoiceTools
 from proxy.config.fields import missing_parameter
 from proxy.errors import (
     InvalidRequest,
@@ -23,9 +21,11 @@ from proxy.errors import (
     SessionNeeded,
     UpstreamFailed,
 )
+from proxy.features.admin.me import Me, MeAnswer
 from proxy.features.mail.addresses import MOST_CHARACTERS
 from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.http.body import Name, read_body
 from proxy.http.lists import iso_time
 from proxy.http.replies import reply

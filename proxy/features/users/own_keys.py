@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_of
-from proxy.api import keys
 from proxy.api.admin_tools import AdminTools
-from proxy.api.keys import KeyEntry, KeyFields, KeyList, MintedKey
 from proxy.errors import InvalidRequest, NotAllowed, NotFound
+from proxy.features.admin import keys
+from proxy.features.admin.keys import KeyEntry, KeyFields, KeyList, MintedKey
 from proxy.http.body import is_printable, read_body
 from proxy.http.lists import PAGE, read_table_page
 from proxy.http.resource import Resource, endpoint

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.plans import MissingLimits, Plan, build_terms
-from proxy.api.accounts import default_plan
-from proxy.api.minutes import is_speech_free
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.engines.registry import Registry
+from proxy.features.admin.accounts import default_plan
+from proxy.features.admin.minutes import is_speech_free
 from proxy.features.mail.section import SECTION as MAIL
 from proxy.features.users.section import SECTION
 

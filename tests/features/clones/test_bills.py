@@ -12,10 +12,10 @@ from policies.cycles import cycle_at
 from policies.plans import build_terms as terms_of
 from policies.price import MICRO
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.clones import counts
 from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.ledger.holds import Payer
-from proxy.ledger.verify import verify
 from proxy.storage import accounts, costs, durable_holds, entries, usage
 from proxy.storage.durable_holds import DurableHold
 from proxy.storage.store import Statement, Store

@@ -8,9 +8,9 @@ import pytest
 from fakes.provider import Provider, RequestRecord
 from policies.price import MICRO
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.clones import records
 from proxy.features.clones.records import CloneTask
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests import forked
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at

@@ -11,7 +11,6 @@ from typing import get_args
 
 from policies.price import Operation, Per
 from policies.text_tags import EMOTIONS
-from proxy.catalogue.voice_samples import Pace, Pitch
 from proxy.features import console
 from proxy.features.books.reading.book import Rule
 from proxy.features.consents.records import Words
@@ -21,6 +20,7 @@ from proxy.features.jobs.core.bodies import Status
 from proxy.features.jobs.core.m4b_facts import KBITS
 from proxy.features.jobs.core.records import Waits
 from proxy.features.payments.rules import OrderState
+from proxy.features.voice_list.voice_samples import Pace, Pitch
 from speech_engine.training import Stage
 
 WEB = Path(console.__file__).with_name("web")

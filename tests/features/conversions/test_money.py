@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policies.price import MICRO
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from speech_engine import Event, Finished, SpeechJob
 from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw, sent
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside

@@ -9,7 +9,7 @@ import pytest
 
 from policies.price import MICRO
 from proxy.feature_list import open_store
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement
 from tests import forked

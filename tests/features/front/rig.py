@@ -9,8 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from policies.routing import Voice
 from proxy.app import Worker
-from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples, Pitch
 from proxy.features.samples.texts import front_text
+from proxy.features.voice_list.voice_samples import FrontSample, MadeSample, NoVoiceSamples, Pitch
 from proxy.http.server_protocol import ServerProtocol
 from speech_engine import Language, VoiceInfo
 from tests.features.console.people import _inside as inside_loop

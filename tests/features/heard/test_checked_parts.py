@@ -13,9 +13,9 @@ import pytest
 
 from policies.price import MICRO
 from policies.routing import Candidate
+from proxy.features.admin.verify import verify
 from proxy.features.heard.checked_parts import MadePartCheck
 from proxy.features.heard.made_part import UNHEARD, MadePart
-from proxy.ledger.verify import verify
 from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
 from proxy.storage.usage import CheckSums
 from speech_engine import Event, Finished, SpeechJob, Started, errors

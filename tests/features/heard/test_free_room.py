@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from policies.price import MICRO
 from policies.tasks import SECOND_US
+from proxy.features.admin.verify import verify
 from proxy.features.heard import free_room
 from proxy.features.heard.free_room import FreeRoom
 from proxy.features.heard.records import SPANS
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Params, Row, Statement, StorageUnreachable, Store
 from proxy.storage.usage import CheckSums

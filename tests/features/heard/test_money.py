@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies.price import MICRO
+from proxy.features.admin.verify import verify
 from proxy.features.heard.free_room import FREE_SHARE
 from proxy.features.heard.made_part import RESULTS, MadePart
-from proxy.ledger.verify import verify
 from proxy.speech.part_check import CheckResult, PartVerdict
 from proxy.storage.usage import CheckSums, UsageRow
 from speech_engine.text.said import words_of

@@ -11,9 +11,9 @@ import pytest
 
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.history.records import HISTORY, HistoryStore, SealedRequest
 from proxy.file_store.vault import Vault
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests.faults.processes import kill, worker
 from tests.server import Server, running

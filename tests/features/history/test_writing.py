@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from proxy.audio.formats import USUAL_FORMS
+from proxy.features.admin.verify import verify
 from proxy.features.history import writing
 from proxy.features.history.records import SealedRequest
 from proxy.features.history.writing import HistoryWriter, NewEntry, SoundBuffer, SoundRoom
-from proxy.ledger.verify import verify
 from proxy.telemetry.metrics import Metrics
 from tests.features.history.rig import (
     blobs,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from policies.price import MICRO
 from policies.tasks import SECOND_US
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import records
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
 from tests import forked

@@ -10,9 +10,9 @@ import structlog
 from openai import OpenAI
 
 from proxy.errors import NotAllowed, UpstreamFailed
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core.kind import StepAttempt
 from proxy.features.jobs.core.records import Job, JobStep
-from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
 from tests.features.erasure.erasing import erasure_of

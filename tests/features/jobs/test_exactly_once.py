@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
+from proxy.features.admin.verify import verify
 from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
@@ -16,7 +17,6 @@ from proxy.features.jobs.core.kind import StepAttempt
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
-from proxy.ledger.verify import verify
 from proxy.queue import tasks
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement

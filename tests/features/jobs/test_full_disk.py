@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core.encoding import MOST_WAIT_S
 from proxy.file_store import objects
 from proxy.file_store.objects import VaultRefused
-from proxy.ledger.verify import verify
 from proxy.speech import spill
 from tests.features.jobs.job_rig import job, job_with, jobs_inside, kind_of, new_job
 from tests.proxy.api.inside import Inside

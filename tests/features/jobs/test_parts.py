@@ -12,13 +12,13 @@ import structlog
 from msgspec.structs import replace
 
 from proxy.errors import ErrorDetail
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.parts import PART, PartClaim, Superseded
 from proxy.features.jobs.core.records import JOBS, MOST_WANTED, STEPS, Job
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.kinds.batch.kind import BATCHES
-from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import NEWEST

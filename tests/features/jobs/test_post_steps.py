@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from proxy.ledger import verify
+from proxy.features.admin import verify
 from tests.features.jobs.job_rig import RATE_HZ, content, job_with, new_job, text_of, words_of
 from tests.proxy.api.inside import inside
 from tests.sound import decoded

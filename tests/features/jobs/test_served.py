@@ -13,10 +13,10 @@ import pytest
 from starlette.types import Message
 
 from policies.price import MICRO
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import opening, records
 from proxy.features.jobs.core.steps import Steps
 from proxy.http.connection import PEER
-from proxy.ledger.verify import verify
 from proxy.storage.store import Row, Statement, Store
 from speech_engine import EngineFailed, Event, Finished, SpeechJob, Started, UnsupportedText
 from tests.databases import postgresql_in_soak

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import steps
 from proxy.features.jobs.kinds.batch.kind import WINDOW_US
-from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from tests.features.jobs.batches.rig import ended, line, new_batch
 from tests.features.jobs.job_rig import Halting, job_with, jobs_inside, kind_of, new_job, text_of

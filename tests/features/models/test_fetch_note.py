@@ -66,13 +66,13 @@ async def test_an_engine_that_is_fetched_is_installing_and_no_trouble(
     tmp_path: Path, listed: list[GalleryModel], now: list[float]
 ) -> None:
     server, note = Watched(tmp_path), FetchNote(str(tmp_path), listed)
-    await server.watch.look()
+    await server.watch.show_progress()
     assert (server.engine.state, server.engine.reason) == ("failed", MISSING.reason)
     note.build(BuildProgress("installing the packages", 2, 4, packages=4, of_packages=8))
     note.build(BuildProgress("installing the packages", 2, 4, packages=8))  # before their number is known
     now[0] += 40.0
     note.fetch(*some(listed, 1.0))
-    await server.watch.look()
+    await server.watch.show_progress()
     part = server.engines.load_progress("kokoro")
     assert part is not None
     assert 0.3 < part < 0.4, "a quarter of the bytes, and three eighths of the build"
@@ -83,16 +83,16 @@ async def test_an_engine_that_is_fetched_is_installing_and_no_trouble(
     assert f"It is being fetched, {part:.0%} so far. Ask again in 60 seconds." in refusal.message
     for each in (each for one in listed for each in one.entry.packages):
         note.fetch(f"{each.package} {each.version}", each.size, each.size)
-    await server.watch.look()
+    await server.watch.show_progress()
     assert 5.0 <= (server.refusal().retry_after_s or 0.0) < 60.0
     with pytest.raises(EngineUnavailable):
         server.engine._check_available(0.0)
-    note.remove()
-    await server.watch.look()
+    note.remove_note()
+    await server.watch.show_progress()
     assert server.engine.state == "installing", "until the supervisor has seen it"
     server.engines.update_host(HostState("kokoro", 0, 1, "starting"))
-    note.write(fault=FAULT)
-    await server.watch.look()
+    note.write_note(fault=FAULT)
+    await server.watch.show_progress()
     assert server.engine.state == "starting"
     assert "It is starting." in server.refusal().message
 
@@ -101,8 +101,8 @@ async def test_a_fetch_that_failed_is_told_with_the_command_and_nobody_waits(
     tmp_path: Path, listed: list[GalleryModel]
 ) -> None:
     server = Watched(tmp_path)
-    FetchNote(str(tmp_path), listed).write(fault=FAULT)
-    await server.watch.look()
+    FetchNote(str(tmp_path), listed).write_note(fault=FAULT)
+    await server.watch.show_progress()
     assert (server.engine.state, server.engine.reason) == ("failed", FAULT)
     refusal = server.refusal()
     assert (refusal.retry_after_s, refusal.headers) == (None, {"x-should-retry": "false"})
@@ -112,10 +112,10 @@ async def test_a_fetch_that_failed_is_told_with_the_command_and_nobody_waits(
     note = FetchNote(str(tmp_path), listed)  # the next fetch: the fault stays until something comes
     note.is_built = True
     note.fetch(*some(listed, 0.01))
-    await server.watch.look()
+    await server.watch.show_progress()
     assert server.engine.state == "failed"
     note.fetch(*some(listed, 0.5))
-    await server.watch.look()
+    await server.watch.show_progress()
     assert server.engine.state == "installing"
 
 
@@ -124,16 +124,16 @@ async def test_an_engine_that_is_fetched_brings_its_own_languages_alone(
 ) -> None:
     server = Watched(tmp_path)
     assert server.catalogue._unknown_engines(("kokoro/standard",), "de") == ("kokoro",)
-    FetchNote(str(tmp_path), listed).write()
+    FetchNote(str(tmp_path), listed).write_note()
     revision = server.engines.revision
-    await server.watch.look()
+    await server.watch.show_progress()
     assert server.engines.revision == revision + 1, "plans are made anew"
     for tag, unknown in (("de", ()), ("pt-PT", ("kokoro",)), ("en", ("kokoro",))):
         assert server.catalogue._unknown_engines(("kokoro/standard",), tag) == unknown
 
 
 def test_a_model_that_is_fetched_is_nothing_to_import(tmp_path: Path, listed: list[GalleryModel]) -> None:
-    FetchNote(str(tmp_path), listed).write()
+    FetchNote(str(tmp_path), listed).write_note()
     for plugin, why in (("kokoro", "x is not there yet: voxgate engines"), ("piper", "models import PATH")):
         section = EngineSection(plugin=plugin, model="x")
         with pytest.raises(ModelAbsent, match=why):
@@ -142,9 +142,9 @@ def test_a_model_that_is_fetched_is_nothing_to_import(tmp_path: Path, listed: li
 
 async def test_a_fetch_that_was_killed_is_over(tmp_path: Path, listed: list[GalleryModel]) -> None:
     server, path = Watched(tmp_path), note_path(str(tmp_path))
-    FetchNote(str(tmp_path), listed).write(part=0.5)
+    FetchNote(str(tmp_path), listed).write_note(part=0.5)
     os.utime(path, (0, 0))
-    await server.watch.look()
+    await server.watch.show_progress()
     assert (server.engine.state, server.engine.reason[:29]) == ("failed", "its fetch was broken off; run")
     path.write_text("{")
     assert read_note(path) is None

@@ -16,6 +16,7 @@ from fakes.stripe.app import KEY, FakeStripe
 from fakes.stripe.app import SECRET as STRIPE_SECRET
 from proxy.access.sessions import COOKIE
 from proxy.features.payments.records import PaymentRecord, payments_of
+from proxy.queue.tasks import TaskKind
 from proxy.storage import entries
 from proxy.storage.store import Statement
 from tests.features.users.people import PEOPLE, person, user_of
@@ -121,7 +122,11 @@ class Shop(NamedTuple):
 
     async def quiet(self) -> None:
         """Wait until no task of payments is due."""
-        kinds = [each for each in self.server.worker.task_kinds if each.name in _KINDS]
+        kinds = [
+            each
+            for each in self.server.worker.task_kinds
+            if isinstance(each, TaskKind) and each.name in _KINDS
+        ]
 
         async def nothing_due() -> bool:
             now = await self.server.worker.store.now()

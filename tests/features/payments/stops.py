@@ -18,6 +18,7 @@ from policies.price import MICRO
 from proxy.access.limits import Limits, MemoryWindows
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.section import MailSection
 from proxy.features.payments.provider import CheckoutRequest, FetchedPayment
@@ -26,7 +27,6 @@ from proxy.file_store.vault import Vault
 from proxy.ledger import Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
-from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.store import BatchItem, Content, Row, Statement, Store, WriteOutcome
 from proxy.telemetry.metrics import Metrics

@@ -17,11 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from policies.cycles import start_of_day
 from proxy.errors import Conflict, NotAllowed
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.payments.paid_months import Month, unspent_allowance
 from proxy.features.payments.plan_changes import month_of
 from proxy.features.payments.records import OrderRecord
 from proxy.features.payments.rules import PaidAmount, credits_worth
-from proxy.ledger.verify import verify
 from proxy.storage import accounts, entries
 from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import new_id

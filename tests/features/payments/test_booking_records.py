@@ -10,12 +10,12 @@ from policies.alerts import Trouble
 from policies.price import MICRO
 from policies.tasks import SECOND_US
 from proxy.errors import NotAllowed
+from proxy.features.admin.verify import verify
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.event_tasks import EventTasks
 from proxy.features.payments.month_tasks import MonthTasks
 from proxy.features.payments.provider import FetchedPayment
 from proxy.features.payments.records import MONTH_TASKS, ORDERS
-from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Statement, Store

@@ -9,8 +9,8 @@ import pytest
 from fakes.mercadopago.account import Refused as MercadoPagoRefused
 from fakes.stripe.account import Refused as StripeRefused
 from proxy.errors import Conflict
+from proxy.features.admin.verify import verify
 from proxy.features.payments import calls
-from proxy.ledger.verify import verify
 from proxy.storage.store import Store
 from tests.features.payments.providers import NAMES
 from tests.features.payments.rig import DAY_S, Shop, shop_on

@@ -11,6 +11,7 @@ from proxy.config.sections import Upstream
 from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.engines.http.upstream_http import open_http
 from proxy.feature_list import load_config
+from proxy.features.admin.verify import verify
 from proxy.features.payments import calls, mercadopago
 from proxy.features.payments.booking import REFUND_FAILED
 from proxy.features.payments.event_tasks import EventTasks
@@ -18,7 +19,6 @@ from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
 from proxy.features.payments.records import NEVER, ORDERS
 from proxy.features.payments.section import MercadoPagoSection
-from proxy.ledger.verify import verify
 from proxy.storage import accounts, audit
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Row, Statement, Store

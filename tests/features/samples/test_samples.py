@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from policies.preview_texts import has_preview_text
-from proxy.api.voice_entries import VoiceEntry
 from proxy.features.samples.folder import SampleFolder
 from proxy.features.samples.texts import FRONT_LANGUAGES, front_text, sample_text
+from proxy.features.voice_list.voice_entries import VoiceEntry
 from proxy.storage import accounts
 from tests.features.samples.rig import Sampling, Singer, sampling
 from tests.proxy.api.inside import envelope

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.price import MICRO, Price, estimate_charge
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from speech_engine import EngineFailed, Finished, ProviderCount
 from tests.features.transcriptions.ears import Ears, Step, heard, of_seconds, raw, said, whole
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside

@@ -84,7 +84,7 @@ async def test_what_happens_is_told_by_itself_and_listed(server: Inside) -> None
         made = (await server.ask("POST", PATH, body=new(at.url))).json()
         await tell(server)
         await soon(lambda: len(at.told) >= 1)
-        (kind,) = [each for each in server.worker.task_kinds if each.name == "webhooks"]
+        (kind,) = [each for each in server.worker.task_kinds if isinstance(each, DeliveryTasks)]
         await kind.finish()
         (row,) = (await server.ask("GET", f"{PATH}/{made['id']}/deliveries")).json()["data"]
         assert (row["state"], row["status_code"], row["tries"], row["error"]) == ("delivered", 200, 1, None)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from proxy.access.admission import MOST_A_MINUTE
-from proxy.api.usage import LOOK_BACK_DAYS
+from proxy.features.admin.usage import LOOK_BACK_DAYS
 from proxy.storage.store import Params, Row, Statement
 from tests.proxy.api.inside import Inside, envelope
 from tests.tables import each_row

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from proxy.api.api_page import api_html
+from proxy.features.pages.api_page import api_html
 from tests.proxy.api.inside import Inside
 
 pytestmark = pytest.mark.slow

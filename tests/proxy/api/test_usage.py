@@ -140,7 +140,7 @@ async def test_csv_has_every_row_and_no_formula(books: Books) -> None:
 
 
 async def test_csv_goes_over_pages_and_obeys_a_limit(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.api.usage.MOST_ROWS", 3)
+    monkeypatch.setattr("proxy.features.admin.usage.MOST_ROWS", 3)
     for query, count in (("", 20), ("&limit=3", 3), ("&limit=5", 5), ("&since=2027-01-01", 0)):
         answer = await books.server.ask("GET", f"/v1/usage?format=csv{query}")
         rows = list(csv.DictReader(io.StringIO(answer.text)))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.api import welcome
+from proxy.features.pages import welcome
+from proxy.features.pages.openapi import openapi_document
 from proxy.http.endpoint import Endpoint
-from proxy.http.openapi import openapi_document
 from tests.proxy.api.inside import Inside
 from tests.tables import each_row
 

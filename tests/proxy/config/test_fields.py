@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from proxy.api.accounts import AccountChange, NewAccount
-from proxy.api.agreed_terms import AgreedChange
-from proxy.api.keys import NewCaps, NewKey
-from proxy.api.money import NewCorrection, NewGrant, NewRefund
 from proxy.config import fields
 from proxy.config.engines import CostSection
 from proxy.config.fields import FieldFault, FieldFaults
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.sections import EngineSection, LimitsStore, Server, Storage, VoiceSection
+from proxy.features.admin.accounts import AccountChange, NewAccount
+from proxy.features.admin.agreed_terms import AgreedChange
+from proxy.features.admin.keys import NewCaps, NewKey
+from proxy.features.admin.money import NewCorrection, NewGrant, NewRefund
 from proxy.speech.speech_body import SpeechBody
 from tests.tables import each_row
 

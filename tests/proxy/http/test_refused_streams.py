@@ -10,10 +10,10 @@ import pytest
 
 from policies.price import MICRO
 from proxy.access import callers
+from proxy.features.admin.verify import verify
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import server_protocol
 from proxy.http.socket import SocketEndpoint
-from proxy.ledger.verify import verify
 from proxy.storage import api_key, key_records
 from proxy.storage.store import Statement
 from proxy.storage.usage import UsageRow

@@ -12,8 +12,8 @@ from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
 from policies.plans import build_terms as terms_of
 from policies.price import MICRO, Price
+from proxy.features.admin.verify import verify
 from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, Spent, SpentPart
-from proxy.ledger.verify import verify
 from proxy.storage import entries
 from proxy.storage.store import Params, Statement, Store
 

@@ -10,10 +10,11 @@ import pytest
 from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.feature_list import open_store
-from proxy.ledger import Hold, HoldRequest, Ledger, Payer, StreamsTaken, movements, open_ledger
+from proxy.features.admin import movements
+from proxy.features.admin.movements import Reason
+from proxy.features.admin.verify import verify
+from proxy.ledger import Hold, HoldRequest, Ledger, Payer, StreamsTaken, open_ledger
 from proxy.ledger.holds import HeldCredits
-from proxy.ledger.movements import Reason
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.ledger import Ledger, open_ledger
-from proxy.ledger.verify import verify
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
 from proxy.storage.postgres_calls import carry_out
 from proxy.storage.rows import LAST_MOMENT

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from policies.price import MICRO, Price
-from proxy.ledger import Ledger, Outcome, movements, open_ledger
-from proxy.ledger.movements import Reason
-from proxy.ledger.verify import verify
+from proxy.features.admin import movements
+from proxy.features.admin.movements import Reason
+from proxy.features.admin.verify import verify
+from proxy.ledger import Ledger, Outcome, open_ledger
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.metrics import Metrics

@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 from policies.price import MICRO
 from proxy.errors import Conflict
 from proxy.feature_list import open_store
-from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, movements, open_ledger
+from proxy.features.admin import movements
+from proxy.features.admin.movements import Reason
+from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, open_ledger
 from proxy.ledger.holds import HeldCredits
-from proxy.ledger.movements import Reason
 from proxy.ledger.pending_writes import WRITE_LIMIT_S
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store

@@ -8,8 +8,9 @@ import pytest
 
 from policies.price import MICRO
 from proxy.feature_list import open_store
-from proxy.ledger import Ledger, memory_holds, movements, open_ledger
-from proxy.ledger.movements import Reason
+from proxy.features.admin import movements
+from proxy.features.admin.movements import Reason
+from proxy.ledger import Ledger, memory_holds, open_ledger
 from proxy.storage.store import BatchItem, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger import asking

@@ -8,9 +8,10 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.ledger import Ledger, movements, open_ledger
-from proxy.ledger.movements import Reason
-from proxy.ledger.verify import verify
+from proxy.features.admin import movements
+from proxy.features.admin.movements import Reason
+from proxy.features.admin.verify import verify
+from proxy.ledger import Ledger, open_ledger
 from proxy.storage import accounts, entries, usage
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.usage import UsageRow

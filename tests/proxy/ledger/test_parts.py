@@ -4,8 +4,8 @@ import pytest
 
 from policies.plans import Terms
 from policies.price import MICRO, Price
+from proxy.features.admin.verify import verify
 from proxy.ledger import Ledger, Outcome
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Store
 from tests.proxy.ledger.asking import (

@@ -6,9 +6,10 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited
-from proxy.ledger import HoldRequest, Ledger, movements, open_ledger
+from proxy.features.admin import movements
+from proxy.features.admin.movements import Reason
+from proxy.ledger import HoldRequest, Ledger, open_ledger
 from proxy.ledger.ledger import credits_text
-from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics

@@ -7,9 +7,9 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import RateLimited
+from proxy.features.admin.verify import verify
 from proxy.ledger import Ledger, Payer, open_ledger
 from proxy.ledger.stored_holds import StoredHolds
-from proxy.ledger.verify import verify
 from proxy.storage import holds
 from proxy.storage.holds import Take
 from proxy.storage.store import BatchItem, Content, Statement, StorageUnreachable, Store, WriteOutcome

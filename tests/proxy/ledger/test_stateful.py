@@ -16,11 +16,12 @@ from policies.plans import Plan, Terms
 from policies.plans import build_terms as terms_of
 from policies.price import MICRO
 from proxy.errors import Conflict
-from proxy.ledger import Hold, HoldRequest, Outcome, movements
+from proxy.features.admin import movements
+from proxy.features.admin.movements import Reason
+from proxy.features.admin.verify import verify
+from proxy.ledger import Hold, HoldRequest, Outcome
 from proxy.ledger.holds import HeldCredits
-from proxy.ledger.movements import Reason
 from proxy.ledger.stored_holds import StoredHolds
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests.databases import ALL_STORES, Postgres
 from tests.proxy.ledger.asking import Held, heard_in_parts, part, submitted

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from policies.price import MICRO, Price
-from proxy.ledger import Ledger, movements, open_ledger
-from proxy.ledger.movements import Reason
-from proxy.ledger.verify import Contradiction, verify
-from proxy.storage import entries, ledger_slices
+from proxy.features.admin import ledger_slices, movements
+from proxy.features.admin.movements import Reason
+from proxy.features.admin.verify import Contradiction, verify
+from proxy.ledger import Ledger, open_ledger
+from proxy.storage import entries
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR, heard, holding, open_accounts, speak, submitted, terms, wanted
@@ -22,8 +23,8 @@ _SETTLED_US = ledger_slices.SETTLED_US
 def _slices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """However few rows are looked at in one go, and however old they are."""
     rows, settled_us = request.param
-    monkeypatch.setattr("proxy.ledger.verify.SLICE_ROWS", rows)
-    monkeypatch.setattr("proxy.storage.ledger_slices.SETTLED_US", settled_us)
+    monkeypatch.setattr("proxy.features.admin.verify.SLICE_ROWS", rows)
+    monkeypatch.setattr("proxy.features.admin.ledger_slices.SETTLED_US", settled_us)
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ async def test_the_first_of_many_contradictions_are_shown(store: Store, ledger: 
 async def test_beside_a_busy_ledger_nothing_seems_wrong(
     store: Store, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.storage.ledger_slices.SETTLED_US", _SETTLED_US)
+    monkeypatch.setattr("proxy.features.admin.ledger_slices.SETTLED_US", _SETTLED_US)
     stop = asyncio.Event()
     speaking = asyncio.create_task(_speak_on(ledger, stop))
     try:

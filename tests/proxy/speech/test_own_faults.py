@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from speech_engine import Encoded, EngineError, Event, Finished, Started, errors
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken

@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 from starlette.types import Message
 
 from plugins.tone.decode import decode
-from proxy.ledger import verify
+from proxy.features.admin import verify
 from proxy.storage.costs import Cost
 from proxy.storage.rows import columns
 from speech_engine import (

@@ -18,8 +18,8 @@ from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.errors import NotAllowed
+from proxy.features.admin import verify
 from proxy.http.replies import encode_json
-from proxy.ledger import verify
 from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineVoice, ModelInfo, Started, Trained

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.storage import costs, entries, ledger_slices, usage, usage_sums
+from proxy.features.admin import ledger_slices, usage_sums
+from proxy.storage import costs, entries, usage
 from proxy.storage.store import Store
 from proxy.storage.usage import Period
 from tests.tables import each_row

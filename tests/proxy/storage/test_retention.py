@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from proxy.storage import accounts, costs, entries, retention, usage
 from proxy.storage.costs import Cost
 from proxy.storage.entries import Entry

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.usage_sides import DIMENSIONS, Dimension
+from proxy.features.admin.usage_sums import UsageSum, list_sums
 from proxy.storage import usage
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.usage import Outcome, Period, UsageRow
-from proxy.storage.usage_sums import UsageSum, list_sums
 from tests.proxy.storage.test_usage import ROW
 from tests.tables import each_row
 

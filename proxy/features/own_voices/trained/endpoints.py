@@ -10,8 +10,6 @@ from starlette.responses import Response
 
 from proxy import errors
 from proxy.access.callers import caller_of
-from proxy.api.voice_entries import VoiceEntry
-from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import SavedVoice, read_saved_voice
@@ -30,6 +28,8 @@ from proxy.features.own_voices.trained.model_export import QUERIES, ModelExport
 from proxy.features.own_voices.trained.model_limiter import ModelLimiter
 from proxy.features.own_voices.trained.prompts import Prompts
 from proxy.features.own_voices.voice_creation import VoiceCreation, VoiceOrigin
+from proxy.features.voice_list.known_voices import voice_not_found
+from proxy.features.voice_list.voice_entries import VoiceEntry
 from proxy.file_store.once import REPLAYED, digest_of_fields
 from proxy.http.endpoint import Endpoint
 from proxy.http.replies import reply

@@ -13,8 +13,6 @@ import structlog
 from starlette.requests import Request
 
 from policies.plans import Terms
-from proxy.api.voices import VoiceTools
-from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.fields import missing_parameter
@@ -26,6 +24,8 @@ from proxy.features.own_voices.recording_storage import consent_condition
 from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, UploadedModel, VoiceModelForm
 from proxy.features.own_voices.trained.model_limiter import FREE_BYTES, TOO_SLOW, ModelLimiter, ModelPlaces
 from proxy.features.own_voices.voice_creation import VoiceCreation, VoiceOrigin
+from proxy.features.voice_list.known_voices import voice_not_found
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.file_store.memory_file import open_memory_file
 from proxy.http.body import connection_of
 from proxy.http.form import RequestForm, form_values, stream_form

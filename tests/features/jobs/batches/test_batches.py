@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import steps, uploads
 from proxy.features.jobs.core.records import MOST_STORED_BYTES
 from proxy.features.jobs.kinds.batch.kind import WINDOW_US
-from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
 from tests.features.erasure.erasing import erasure_of

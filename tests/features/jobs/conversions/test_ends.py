@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import DecodingFailed
+from proxy.features.admin.verify import verify
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
-from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.conversions import rig
 from tests.features.jobs.conversions.rig import short_stretches

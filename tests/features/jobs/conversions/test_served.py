@@ -10,9 +10,9 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
+from proxy.features.admin.verify import verify
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.long_recordings import MOST_MS
-from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
 from tests.features.conversions.test_conversions import raw
 from tests.features.jobs.conversions import rig

@@ -12,11 +12,11 @@ import pytest
 
 from proxy.audio.formats import wav_header
 from proxy.catalogue.voice_records import ComparisonResult
+from proxy.features.admin.verify import verify
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
 from proxy.features.jobs.kinds.cut import kind as cut_kind
 from proxy.features.jobs.kinds.cut.pauses import cut_master, find_pieces
 from proxy.features.transcriptions import long_recordings
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.blobs import list_all
 from speech_engine import Finished

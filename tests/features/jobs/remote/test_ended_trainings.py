@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core.records import JOBS
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.trainings import Trainings
-from proxy.ledger.verify import verify
 from proxy.storage import samples
 from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import Statement, Store

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from plugins.tone.voice_format import read_voice
 from proxy.errors import NotFound, StorageUnavailable
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core.encoded_records import EncodedBlob, Role, list_file
 from proxy.features.jobs.kinds.training import training_input
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
@@ -26,7 +27,6 @@ from proxy.features.jobs.remote.links import (
     TrainingEndpoint,
 )
 from proxy.file_store.vault import VaultFailed
-from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.store import Statement
 from speech_engine import EngineUnavailable

@@ -12,12 +12,12 @@ import structlog
 
 from policies.price import MICRO
 from proxy.feature_list import open_store
+from proxy.features.admin.usage_sums import list_sums
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import records as jobs
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
 from proxy.storage.usage import Period
-from proxy.storage.usage_sums import list_sums
 from speech_engine import Context, Engine
 from speech_engine.host.remote_server import RemoteServer
 from speech_engine.host.remote_worker import RemoteAnswer, RemoteWorker

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from proxy.features.admin.verify import verify
 from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import encoding, file_writer
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.file_writer import FileWriter
-from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
 from tests.databases import postgresql_in_soak

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.kinds.training import records
-from proxy.ledger.verify import verify
 from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.training.training_rig import (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.kinds.training import training_input
-from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement
 from tests import forked

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from policies.device_reservations import DeviceMemory, LoadRefusal
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core.encoded_records import list_file
 from proxy.features.jobs.kinds.training import trainings
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
 from proxy.features.jobs.kinds.training.following import BlobFile, TrainingJournal
 from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
-from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
 from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job, job_with

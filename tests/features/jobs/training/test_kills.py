@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from proxy.feature_list import open_store
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.kinds.training import process
-from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from tests import forked
 from tests.features.jobs.job_rig import content, job_with

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core.encoded_records import list_file
 from proxy.features.jobs.kinds.training import trainings
-from proxy.ledger.verify import verify
 from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.test_suspended import seen_by_operator, switch, waits, with_operator

@@ -8,10 +8,10 @@ import pytest
 
 from plugins.tone.voice_format import read_voice
 from proxy.catalogue.library import Library
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import opening
 from proxy.features.jobs.core.encoded_records import list_file
 from proxy.features.jobs.kinds.training import records, trainings
-from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob
 from proxy.storage.store import Statement

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from proxy.storage import usage
 from tests.features.jobs.conversions import rig
 from tests.features.jobs.conversions.rig import short_stretches

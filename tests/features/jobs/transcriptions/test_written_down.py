@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.errors import DecodingFailed
+from proxy.features.admin.verify import verify
 from proxy.features.jobs.core import records
 from proxy.features.jobs.kinds.transcription.kind import shift_segments
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
-from proxy.ledger.verify import verify
 from proxy.queue import tasks
 from proxy.storage.blobs import list_all
 from proxy.storage.store import Statement

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.errors import REQUEST_FAULT_CODES
+from proxy.features.admin.verify import verify
 from proxy.features.samples.worker import SampleWorker
 from proxy.features.sockets.utterances.utterance import Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
@@ -20,7 +21,6 @@ from proxy.features.sockets.utterances.values import (
     UtteranceUsage,
 )
 from proxy.http.replies import encode_json
-from proxy.ledger.verify import verify
 from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.storage import entries
 from proxy.storage.usage import UsageRow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from tests.features.sockets.utterances.charges import TEXT, check_rows
 from tests.features.sockets.utterances.rig import RATE_HZ, Rig, rig
 from tests.features.sockets.utterances.test_endings import config, two

@@ -120,7 +120,7 @@ def test_an_engine_that_failed_in_the_running_server_is_named(shared: Server, sa
 def test_an_engine_that_could_not_be_fetched_is_named_with_the_command(shared: Server, said: Said) -> None:
     listed = natural_voices.first_models(open_galleries(registry.load()))
     fault = "kokoro-voices could not be fetched: npm is away. To try now, run: voxgate voices natural"
-    FetchNote(str(shared.data), listed).write(fault=fault)
+    FetchNote(str(shared.data), listed).write_note(fault=fault)
 
     def named() -> list[str]:
         return [row["do"] for row in said(shared, "doctor")["engine"] if fault in row["found"]]

@@ -10,7 +10,7 @@ from starlette.types import Message
 from structlog.testing import capture_logs
 
 from policies.price import MICRO
-from proxy.ledger.verify import verify
+from proxy.features.admin.verify import verify
 from speech_engine import Audio, Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import envelope
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken

@@ -126,11 +126,11 @@ class TrainingKind(JobKind):
     def revise(self, revision: RevisionContext) -> None:
         if (parts := self._parts_if_worker) is None:
             return
-        config, speaking, voices = revision.config, revision.speaking, revision.voices
+        config, speaking, catalogue = revision.config, revision.speaking, revision.catalogue
         assert speaking is not None, "a worker speaks"
-        assert voices is not None, "a worker speaks"
+        assert catalogue is not None, "a worker speaks"
         parts.trainers.revise(config)
-        parts.input_reader.revise(speaking, revision.admin_tools.callers, voices.catalogue.licences)
+        parts.input_reader.revise(speaking, revision.admin_tools.callers, catalogue.licences)
         parts.ends.revise(revision.library, revision.context.purges)
         parts.task_kinds.runs_steps = runs_steps(config, is_shared=self.store.is_shared)
 
@@ -228,8 +228,8 @@ class TrainingKind(JobKind):
     def _find_trainable_model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises InvalidRequest, and the errors of
         `resolve_models`."""
-        assert revision.voices is not None, "a worker has voices"
-        catalogue = revision.voices.catalogue
+        catalogue = revision.catalogue
+        assert catalogue is not None, "a worker has a catalogue"
         for model in catalogue.resolve_models(name):
             is_able = model.info.trains and self._parts.trainers.format_of(model.engine)
             # Rented machines fetch recordings from this server, and send their results to it.

@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from proxy import __version__
 from proxy.api.admin_tools import AdminTools
-from proxy.api.api_page import api_html
 from proxy.catalogue.people import SignIn
+from proxy.features.pages.api_page import api_html
+from proxy.features.pages.openapi import openapi_document
 from proxy.helpers.lazy_value import LazyValue
 from proxy.http.endpoint import JSON, Endpoint, json_answer
-from proxy.http.openapi import openapi_document
 from proxy.http.replies import Compressed, encode_json, reply
 
 PAGE_HEADERS = {
@@ -55,7 +55,7 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 class ApiDescription:
     """The OpenAPI document, as JSON for programs and as HTML for people. Both are made at the first request
-    for either, which most servers never get."""
+    for either, which most servers never get. `endpoints` are those that it describes, and its own."""
 
     def __init__(self, endpoints: Sequence[Endpoint], public_catalogue: bool) -> None:
         self._public_catalogue = public_catalogue
@@ -92,11 +92,6 @@ def welcome_endpoints(admin_tools: AdminTools) -> list[Endpoint]:
     return [
         Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json_answer(WelcomeAnswer), access="open")
     ]
-
-
-def with_openapi(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:
-    """Add the endpoint that describes all of them, and itself."""
-    return ApiDescription(endpoints, public_catalogue).endpoints
 
 
 def welcome_answer(request: Request, admin_tools: AdminTools) -> WelcomeAnswer:

@@ -14,15 +14,15 @@ from starlette.responses import Response
 from policies.cycles import cycle_at
 from policies.plans import UNLIMITED, AgreedTerms
 from proxy.access.callers import caller_or_none
-from proxy.api import agreed_terms, keys
 from proxy.api.admin_tools import AdminTools, check_open
-from proxy.api.agreed_terms import AgreedChange, ShownOverrides
-from proxy.api.balance import Balance, ShownCycle
-from proxy.api.keys import KeyEntry
 from proxy.catalogue.people import UserEntry, account_title
 from proxy.config.fields import missing_parameter
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.features.admin import agreed_terms, keys
+from proxy.features.admin.agreed_terms import AgreedChange, ShownOverrides
+from proxy.features.admin.balance import Balance, ShownCycle, balance_of
+from proxy.features.admin.keys import KeyEntry
 from proxy.http.body import Name, NeededReason, read_body
 from proxy.http.lists import MOST_ROWS, iso_time_or_none
 from proxy.http.replies import reply, struct_from
@@ -122,7 +122,7 @@ class Accounts(Resource):
         """One account, by id or name, with its balance and its keys"""
         account = await self._admin_tools.find_account(request.path_params["id"])
         records = await key_records.page(self._store, account.id, NEWEST, MOST_ROWS)
-        account_balance = await self._admin_tools.balance_of(account)
+        account_balance = await balance_of(account, self._admin_tools)
         paid = await self._admin_tools.income.sums_paid([account.id])
         addresses = await self._admin_tools.people.addresses([account.id])
         cycle = cycle_at(account.anchor, await self._store.now())

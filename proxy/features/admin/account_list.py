@@ -10,17 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.cycles import cycle_at
-from proxy.api import agreed_terms
-from proxy.api.accounts import AccountEntry, account_entry, paid_by_currency
+from proxy.access.admission import terms_in_force
 from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.people import account_title
 from proxy.config import credits
 from proxy.errors import InvalidRequest
+from proxy.features.admin import account_sums
+from proxy.features.admin.account_sums import CycleSums
+from proxy.features.admin.accounts import AccountEntry, account_entry, paid_by_currency
 from proxy.http.endpoint import Query
 from proxy.http.lists import PAGE, Listing, iso_time_or_none, read_page
 from proxy.http.resource import Resource, endpoint
-from proxy.storage import account_sums, accounts
-from proxy.storage.account_sums import CycleSums
+from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.rows import in_list
 from proxy.storage.store import ALWAYS, Condition
@@ -112,7 +113,7 @@ class AccountListing(Resource):
         paid = await tools.income.sums_paid([*starts])
 
         def account_sums_of(account: Account, sums: CycleSums) -> AccountSums:
-            terms = agreed_terms.terms_in_force(account, tools.config)
+            terms = terms_in_force(account, tools.config)
             allowance = None if terms is None else terms.allowance
             return AccountSums(
                 minutes=round(sums.audio_ms / 60_000, 2),

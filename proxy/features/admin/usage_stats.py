@@ -10,13 +10,13 @@ from policies.cycles import cycle_at
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import AdminTools
-from proxy.api.balance import Balance, ShownCycle, read_balance
 from proxy.catalogue.library import Library
 from proxy.config import credits
 from proxy.errors import NotAllowed
+from proxy.features.admin import usage_sums
+from proxy.features.admin.balance import Balance, ShownCycle, read_balance
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
-from proxy.storage import usage_sums
 from proxy.storage.usage import Period
 
 

@@ -14,12 +14,12 @@ from policies.price import Minutes
 from proxy.access.callers import caller_of
 from proxy.access.sessions import session_or_none
 from proxy.api.admin_tools import AdminTools
-from proxy.api.agreed_terms import ShownPrices, shown_prices
-from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
-from proxy.api.minutes import allowed_minutes, minutes_for
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.people import UserEntry, account_title
 from proxy.errors import InvalidKey, NotAllowed
+from proxy.features.admin.agreed_terms import ShownPrices, shown_prices
+from proxy.features.admin.balance import Balance, ShownCaps, ShownCycle, read_balance
+from proxy.features.admin.minutes import allowed_minutes, minutes_for
+from proxy.features.voice_list.voices import VoiceTools
 from proxy.http.lists import iso_time_or_none
 from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint

@@ -16,20 +16,21 @@ from policies import matching
 from policies.routing import Voice
 from proxy.access.admission import Plans
 from proxy.access.callers import Caller, caller_or_none
-from proxy.api.voice_entries import (
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.library import AccountLibrary, Library
+from proxy.catalogue.recording_speakers import RecordingSpeakers
+from proxy.errors import InvalidRequest, NotFound
+from proxy.feature import RevisionContext
+from proxy.features.voice_list.known_voices import KnownVoices
+from proxy.features.voice_list.misheard_rates import NoMisheardRates
+from proxy.features.voice_list.voice_entries import (
     VoiceEntries,
     VoiceEntry,
     VoiceList,
     VoiceMatches,
     VoiceNames,
 )
-from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.known_voices import KnownVoices
-from proxy.catalogue.library import AccountLibrary, Library
-from proxy.catalogue.misheard_rates import NoMisheardRates
-from proxy.catalogue.recording_speakers import RecordingSpeakers
-from proxy.catalogue.voice_samples import NoVoiceSamples
-from proxy.errors import InvalidRequest, NotFound
+from proxy.features.voice_list.voice_samples import NoVoiceSamples
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
@@ -61,6 +62,17 @@ class VoiceTools(NamedTuple):
     plans: Plans
     misheard_rates: NoMisheardRates = NoMisheardRates()
     samples: NoVoiceSamples = NoVoiceSamples()
+
+    @classmethod
+    def of(cls, revision: RevisionContext) -> VoiceTools | None:
+        """Return the tools of a revision; None in a command."""
+        if revision.catalogue is None or revision.plans is None:
+            return None
+        find = revision.context.find_shared_or
+        return cls(
+            *(revision.catalogue, revision.library, revision.plans),
+            *(find(NoMisheardRates()), find(NoVoiceSamples())),
+        )
 
     async def voice_entries(self, request: Request) -> VoiceEntries:
         """Return what makes the entries of the caller's voices; without a caller, of the public ones."""

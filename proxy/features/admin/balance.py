@@ -8,10 +8,13 @@ import msgspec
 
 from policies.limits import Caps
 from policies.plans import Terms
+from proxy.access.admission import terms_in_force
+from proxy.api.admin_tools import AdminTools
 from proxy.config import credits
 from proxy.http.lists import iso_time
 from proxy.ledger import Ledger, Payer
 from proxy.storage import durable_holds, entries
+from proxy.storage.accounts import Account
 
 
 class ShownCycle(msgspec.Struct, frozen=True):
@@ -47,6 +50,12 @@ class AccountBalance(NamedTuple):
     running: int
     clones_used: int
     available_micro_credits: int | None
+
+
+async def balance_of(account: Account, tools: AdminTools) -> AccountBalance | None:
+    """Return the account's balance, or None if its plan is not in force."""
+    terms = terms_in_force(account, tools.config)
+    return None if terms is None else await read_balance(tools.ledger, account.id, "", account.anchor, terms)
 
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:

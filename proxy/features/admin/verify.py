@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from proxy.ledger.checks import ENTRY_CHECKS, USAGE_CHECKS
-from proxy.storage import ledger_slices
+from proxy.features.admin import ledger_slices
+from proxy.features.admin.ledger_checks import ENTRY_CHECKS, USAGE_CHECKS
 from proxy.storage.store import Params, Store
 
 SLICE_ROWS = 5000

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies.limits import LIMITS, with_limits
-from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, build_terms
+from policies.plans import AgreedTerms, MissingLimits, Prices, build_terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
@@ -16,7 +16,6 @@ from proxy.config.reader import Reader, names_hint
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
 from proxy.http.body import EngineNames, micro_credits_of
-from proxy.storage.accounts import Account
 
 
 @with_limits(LIMITS, lambda row: row.number | UnsetType | None, default=UNSET)  # adds a field for each limit
@@ -95,14 +94,6 @@ def check_terms(plan: str, agreed: AgreedTerms, config: Config) -> None:
             f"(on the command line {options}).",
             param="agreed",
         ) from None
-
-
-def terms_in_force(account: Account, config: Config) -> Terms | None:
-    """Return the terms, or None if the plan is gone, or if the account lacks a limit that it leaves open."""
-    try:
-        return build_terms(config.plans[account.plan], account.agreed, has_paid=account.has_paid)
-    except (KeyError, MissingLimits):
-        return None
 
 
 def shown_overrides(agreed: AgreedTerms) -> ShownOverrides:

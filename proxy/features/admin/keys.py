@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from policies.limits import KEY_LIMITS, Caps, with_limits
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.api.balance import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
+from proxy.features.admin.balance import ShownCaps
 from proxy.http.body import AccountName, Label, is_printable, read_body
 from proxy.http.lists import PAGE, Listing, iso_time, iso_time_or_none, read_page
 from proxy.http.replies import reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.welcome import PAGE_HEADERS
+from proxy.features.pages.welcome import PAGE_HEADERS
 
 CONSOLE_LOCATION = {"location": "Where the console is, from the address of the request."}
 """The header of a redirect to the console, for OpenAPI."""

@@ -6,15 +6,17 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from policies.preview_texts import has_preview_text, preview_text
-from proxy.api.speech import SPEECH_FAILURES, SpeechEndpoint
-from proxy.api.voice_entries import VoiceEntry, VoiceList, VoiceMatches, VoiceNames
-from proxy.api.voices import LIST_QUERIES, Voices, VoiceTools
+from proxy.api.answering import Answering
+from proxy.api.speech import SPEECH_FAILURES
 from proxy.audio.formats import FORMATS, MEDIA_TYPES
 from proxy.errors import InvalidRequest, NotFound
+from proxy.features.voice_list.voice_entries import VoiceEntry, VoiceList, VoiceMatches, VoiceNames
+from proxy.features.voice_list.voices import LIST_QUERIES, Voices, VoiceTools
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Query, json_answer
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
+from proxy.speech.speaking import Speaking
 
 PREVIEW_QUERIES = (
     Query("response_format", "A format of speech; without it, mp3.", tuple(FORMATS)),
@@ -30,9 +32,12 @@ class Preview:
     language. The cache keeps it, so that a list of voices is spoken once for an account; then it has the
     price of cached speech."""
 
-    def __init__(self, tools: VoiceTools, speech: SpeechEndpoint, default_model: str) -> None:
+    def __init__(
+        self, tools: VoiceTools, speaking: Speaking, answering: Answering, default_model: str
+    ) -> None:
         self._tools = tools
-        self._speech = speech
+        self._speaking = speaking
+        self._answering = answering
         self._default_model = default_model
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +56,10 @@ class Preview:
             "cache": True,
         }
         preview_request = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
-        await self._speech.speak(scope, Connection(scope, receive, send), preview_request)
+        # It counts as speech.
+        state = scope["state"]
+        terms, state["rate"] = await self._speaking.admission.admit(state["caller"])
+        await self._answering.speak(state, preview_request, terms, Connection(scope, receive, send))
 
 
 def _preview_input(entry: VoiceEntry, tag: str | None) -> str:
@@ -65,8 +73,10 @@ ROOTS = (("/v1/audio/voices", ""), ("/v1/voices", "_by_short_path"))
 """The roots, each with the suffix of the names of its operations."""
 
 
-def voice_endpoints(tools: VoiceTools, speech: SpeechEndpoint, default_model: str) -> list[Endpoint]:
-    voices, preview = Voices(tools), Preview(tools, speech, default_model)
+def voice_endpoints(
+    tools: VoiceTools, speaking: Speaking, answering: Answering, default_model: str
+) -> list[Endpoint]:
+    voices, preview = Voices(tools), Preview(tools, speaking, answering, default_model)
     return [
         endpoint for root, suffix in ROOTS for endpoint in _endpoints_below(root, suffix, voices, preview)
     ]

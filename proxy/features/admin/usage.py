@@ -20,6 +20,8 @@ from proxy.access.callers import caller_of, caller_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound
+from proxy.features.admin import usage_sums
+from proxy.features.admin.usage_sums import UsageSum
 from proxy.http.endpoint import Query
 from proxy.http.lists import (
     MOST_ROWS,
@@ -35,10 +37,9 @@ from proxy.http.lists import (
 from proxy.http.replies import CsvReply, reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech.usage_tag import query_tag
-from proxy.storage import usage, usage_sums
+from proxy.storage import usage
 from proxy.storage.rows import LAST_MOMENT, NEWEST, PagePlace
 from proxy.storage.usage import CheckSums, Outcome, Period, UsageRow
-from proxy.storage.usage_sums import UsageSum
 
 
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):

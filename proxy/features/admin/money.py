@@ -11,9 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools, check_open
-from proxy.api.balance import Balance
 from proxy.config import credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.features.admin import movements, verify
+from proxy.features.admin.balance import Balance, balance_of
+from proxy.features.admin.movements import Reason
+from proxy.features.admin.verify import VerifyResult
 from proxy.http.body import (
     Name,
     NeededReason,
@@ -27,9 +30,6 @@ from proxy.http.body import (
 from proxy.http.lists import PAGE, Listing, iso_time, read_page
 from proxy.http.replies import encode_json, reply, struct_from
 from proxy.http.resource import Resource, endpoint
-from proxy.ledger import movements, verify
-from proxy.ledger.movements import Reason
-from proxy.ledger.verify import VerifyResult
 from proxy.storage import audit, entries
 from proxy.storage.accounts import Account
 from proxy.storage.entries import GRANTED, RESERVED_REFERENCES, Entry, Kind
@@ -235,7 +235,7 @@ class Money(Resource):
         return reply(MovedEntry(**entry_fields, balance=await self._balance(account)), 201)
 
     async def _balance(self, account: Account) -> Balance | None:
-        account_balance = await self._admin_tools.balance_of(account)
+        account_balance = await balance_of(account, self._admin_tools)
         return account_balance.balance if account_balance else None
 
     async def _open_account(self, id_or_name: str) -> Account:

@@ -12,16 +12,16 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from policies.routing import Decision, PostStep, Route, voice_text
-from proxy.api import agreed_terms
+from proxy.access.admission import terms_in_force
 from proxy.api.admin_tools import AdminTools
-from proxy.api.agreed_terms import ShownPrice, shown_price
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
+from proxy.features.admin.agreed_terms import ShownPrice, shown_price
 from proxy.http.body import AccountName, read_raw_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
-from proxy.speech.planning import Planner
+from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import MAX_INPUT, VoiceReference
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span
@@ -129,9 +129,9 @@ class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanations(Resource):
-    def __init__(self, admin_tools: AdminTools, planner: Planner, library: Library) -> None:
+    def __init__(self, admin_tools: AdminTools, speaking: Speaking, library: Library) -> None:
         self._admin_tools = admin_tools
-        self._planner = planner
+        self._speaking = speaking
         self._library = library
 
     @endpoint(
@@ -152,7 +152,7 @@ class Explanations(Resource):
         account = None if question.account is None else await self._admin_tools.find_account(question.account)
         library = await self._library.get(_NO_ACCOUNT if account is None else account.id)
         terms = self._terms(account)
-        explanation = self._planner.explain(speech, terms, library)
+        explanation = self._speaking.planner.explain(speech, terms, library)
         return reply(
             RouteAnswer(
                 model=speech.model,
@@ -166,7 +166,7 @@ class Explanations(Resource):
         """Return the account's terms. Raises Conflict if its plan is not in force."""
         if account is None:
             return None
-        terms = agreed_terms.terms_in_force(account, self._admin_tools.config)
+        terms = terms_in_force(account, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms
@@ -193,7 +193,7 @@ class Explanations(Resource):
                 )
                 for candidate in decision.candidates
             ],
-            notes=self._planner.remarks(decision),
+            notes=self._speaking.planner.remarks(decision),
             error=self._refusal(speech.model, decision),
             emotion=UNSET if span.emotion == speech.emotion else span.emotion,
         )
@@ -201,7 +201,7 @@ class Explanations(Resource):
     def _refusal(self, model: str, decision: Decision) -> ShownRefusal | None:
         if decision.error is None:
             return None
-        failure = self._planner.failure(decision.error, model, decision.query)
+        failure = self._speaking.planner.failure(decision.error, model, decision.query)
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 

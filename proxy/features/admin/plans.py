@@ -11,8 +11,8 @@ from starlette.responses import Response
 from policies.limits import LIMITS, LimitRow, with_limits
 from policies.plans import Agreed, Plan
 from proxy.api.admin_tools import AdminTools
-from proxy.api.agreed_terms import ShownPrices, shown_prices
 from proxy.config import credits
+from proxy.features.admin.agreed_terms import ShownPrices, shown_prices
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts

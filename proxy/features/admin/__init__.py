@@ -1,0 +1,1 @@
+"""What operators administer, and what accounts see of themselves: accounts, keys, money, usage."""

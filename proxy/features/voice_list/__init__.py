@@ -1,0 +1,1 @@
+"""The list of voices, one voice and its preview."""
