@@ -20,10 +20,7 @@ _GOES_ON = re.compile(rf"(?:{_CLOSED}|{_DASHED})(?:(?=[,;:])|{_BLANK}(?=([^\W\d_
 
 
 def dialogue_ends(text: str, language: str) -> list[int]:
-    """Return what `sentence_ends` does, with the sentences of a speech, and with no end before "she asked".
-
-    What follows a mark goes on if it does not begin with a capital letter.
-    """
+    """Return what `sentence_ends` does, with the sentences of a speech, and no end before "she asked"."""
     ends = sentence_ends(_STRAIGHT.sub("”", _OPENING.sub("—", text)), language)
     marks = (mark for mark in _GOES_ON.finditer(text) if not (mark[1] or "").isupper())
     inside = {at for mark in marks for at in range(mark.start() + 1, mark.end() + 1)}

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from bench.sentences import LANGUAGES, sentences
-from plugins.kokoro.engine import KokoroEngine
+from plugins.kokoro.engine import KokoroEngine, without_halts
 from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import (
@@ -209,6 +209,18 @@ def test_a_listener_hears_a_short_piece_first_and_a_job_gets_the_whole() -> None
                 assert min(piece.sounds for piece in given) > FIRST_SOUNDS
 
     asyncio.run(run())
+
+
+def test_a_silence_inside_a_sentence_is_as_long_as_at_a_comma() -> None:
+    tone, second = np.ones(100, np.float32), np.zeros(24_000, np.float32)
+    short = second[:4_800]
+    for speed in (1.0, 2.0):
+        sound = without_halts(np.concatenate((second, tone, second, tone, short, tone, second)), speed)
+        loud = np.flatnonzero(sound)
+        gaps = np.diff(loud)
+        assert [*gaps[gaps > 1]] == [6_000 / speed, min(4_801, 6_000 / speed)]
+        assert (loud[0], len(sound) - loud[-1] - 1) == (24_000, 24_000), "the ends are cut elsewhere"
+    assert not without_halts(second, 1.0).any()
 
 
 def test_pieces_are_short_once_the_listener_has_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
