@@ -16,6 +16,7 @@ from proxy.features.books.reading.book import Rule
 from proxy.features.consents.records import Words
 from proxy.features.console.files import console as served
 from proxy.features.console.files import open_console
+from proxy.features.estimates.endpoint import SubstituteReason
 from proxy.features.jobs.core.bodies import Status
 from proxy.features.jobs.core.m4b_facts import KBITS
 from proxy.features.jobs.core.records import Waits
@@ -61,6 +62,7 @@ def _values() -> dict[str, Collection[str]]:
     pages = re.findall(r'([\w/]+)"?:', loaded)
     return {
         "player.": ["wrong", "unsure"],
+        "speak.substitute.": get_args(SubstituteReason),
         "gender.": _list("core/picker.js", "GENDERS"),
         "gender.words.": _list("core/picker.js", "GENDERS"),
         "picker.": [*_list("core/picker.js", "GROUPS"), "language", "accent", "gender", "pitch"],
