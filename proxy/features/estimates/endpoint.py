@@ -159,7 +159,8 @@ class Estimates(Resource):
         """Return why another voice speaks a part, and how far the engine of its own voice is fetched."""
         live, offer = self._voices.catalogue.live, self._voices.catalogue.find_offer(model, part.language)
         coming = [engine for engine in offer.unknown if part.voice.on(engine) is not None]
-        for engine in (*[each.model.engine for each in part.candidates if not each.needs_note], *coming):
+        own = [each for each in part.candidates if not (each.needs_note or each.is_unasked)]
+        for engine in (*[each.model.engine for each in own], *coming):
             if (state := live[engine].state) != "ready":
                 return "installing" if state == "installing" else "away", live.load_progress(engine)
             if engine in live.late.names or live.is_busy(engine):

@@ -54,6 +54,15 @@ void (window.lastIds = [], window.fetch = ((fetch) => (url, asked) => {
 """
 
 
+_ROBOT = """
+void (window.fetch = ((fetch) => async (url, asked) => {
+  const answer = await fetch(url, asked);
+  if (!String(url).endsWith('/events')) return answer;
+  return new Response((await answer.text()).replaceAll('"substitute":""', '"substitute":"gmw/de"'), answer);
+})(window.fetch))
+"""
+
+
 def ask(reader: Reader, path: str = "/v1/jobs", **body: Any) -> Any:
     """Ask the server beside the page, as another program of the same account."""
     with reader.server.client(reader.key.secret) as client:
@@ -215,6 +224,30 @@ def test_each_state_is_told_in_words_and_can_be_read(
     reader.go("jobs/job_none")
     reader.reads("does not exist", "#page-end-alert")
     reader.assert_readable(looks[:1])
+
+
+def test_a_job_by_a_robot_says_so(reader: Reader) -> None:
+    job = ask(reader, input="One.", title="One")["id"]
+    until(lambda: ask(reader, f"/v1/jobs/{job}")["ended"])
+    reader.open()
+    reader.tab.run(_ROBOT)
+    reader.go(f"jobs/{job}")
+    reader.reads("A robot read this.")
+    assert "does not have this voice" not in reader.text()
+
+
+def test_what_a_narrow_bar_has_no_place_for_is_on_the_page_of_jobs(reader: Reader) -> None:
+    reader.tab.show(width=375)
+    reader.open("jobs")
+    links = "[...document.querySelectorAll('.rail nav a, .makers a')].filter((each) => each.offsetParent)"
+    hashes = reader.tab.run(f"{links}.map((each) => each.hash)")
+    assert hashes[:6] == [
+        f"#/{page}" for page in ("speak", "transcribe", "voices", "jobs", "history", "account")
+    ]
+    assert hashes[6:] == ["#/scripts", "#/jobs/book", "#/jobs/dub"]
+    assert reader.tab.run("(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(at('.rail nav'))")
+    reader.tab.show(width=1280)
+    assert not reader.tab.run("shown('.makers')")
 
 
 def test_a_long_list_is_shown_page_by_page(reader: Reader) -> None:

@@ -25,7 +25,10 @@ _TEXTS = [
 
 
 _SPEAKERS = """
-const genders = { en: ["female", "female", "male", "male"], es: ["male", "female"], th: ["female", "male"] };
+const genders = {
+  en: ["female", "female", "male", "male"], es: ["male", "female", "male", "female"],
+  pt: ["female", "male", "female", "male"], th: ["female", "male"],
+};
 const voices = Object.entries(genders).flatMap(([language, all]) => all.map((gender, at) => (
   { id: `e/${language}${at}`, name: `${language}${at}`, language, gender, engines: ["e"], tags: [] })));
 Object.assign(catalogue, { voices, models: [{ id: "e/m", owned_by: "e", is_trained: true }] });
@@ -37,6 +40,9 @@ _CASTS = [
     ("en", "Mrs_Quill Mr_Quill", "female male"),
     ("es", "Camarera Tabernero", "female male"),
     ("es", "JOSÉ MARÍA", "male female"),
+    ("es", "Papá Abuela GARCÍA GARCIA", "male female male female"),
+    ("pt", "Vovô Avó Vovó Avô", "male female female male"),
+    ("pt", "Bisavó COSTA Capitã Silva", "female male female male"),
     ("th", "นายสมชาย แม่", "male female"),
 ]
 

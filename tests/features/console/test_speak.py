@@ -11,7 +11,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
-from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
+from tests.features.console.console_page import ALL_LOOKS, LOOKS, PLAIN, Reader
 from tests.server import running
 from tests.sound import decoded
 from tests.tables import soak
@@ -147,7 +147,7 @@ def test_the_estimate_tells_what_will_be_other_than_asked_for(reader: Reader) ->
     reader.reads("English (found)", "#speak-language")
     reader.reads("About", "#speak-estimate")
     reader.reads("A robot will read this. No natural voice here speaks English.", ".notes")
-    assert "voxgate voices" not in reader.text(".notes"), "a command is for whoever runs the server"
+    reader.reads("voxgate voices natural", ".notes code")
     reader.reads("left out", ".notes")
     assert "[happy]" in reader.text(".notes")
     # Once it has, the card says so, and not both.
@@ -176,7 +176,8 @@ _IN_PLACE = """(() => {
   window.fetch = async (...asked) => {
     const answer = await ask(...asked);
     if (String(asked[0]).endsWith("/estimate")) {
-      const told = { substitute: "nova", substitute_reason: window.reason, installed: 0.4 };
+      const why = { substitute_reason: window.reason, is_trained: !window.isRobot };
+      const told = { substitute: "nova", installed: 0.4, ...why };
       return new Response(JSON.stringify({ ...(await answer.json()), ...told }), answer);
     }
     if (!String(asked[0]).endsWith("/audio/speech")) return answer;
@@ -201,11 +202,15 @@ def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
         reader.reads(why, ".notes")
     speak(reader)
     reader.wait(IS_HEARD)
-    reader.reads(why, "#speak-instead")
+    reader.reads(f"A robot read this. Alloy{why}", "#speak-instead")
     assert not reader.tab.run("at('#speak-with')"), "once more it would be the same voice"
     # It is asked again by itself: the page says when the voice is there.
     reader.tab.run("window.reason = 'voice'")
     reader.reads("does not have this voice", ".notes")
+    # The card says it of a robot, and no voice was asked for that could speak.
+    reader.tab.run("window.isRobot = true")
+    reader.fill("#speak-input", "Once more.")
+    reader.wait("!at('.notes')?.innerText.includes('does not have')")
 
 
 def test_the_code_says_what_the_page_says(reader: Reader, tmp_path: Path) -> None:
@@ -348,6 +353,27 @@ def test_a_language_that_waits_says_how_long_and_what_helps(reader: Reader) -> N
     reader.fill("#speak-input", "El viejo farero espera los barcos de la noche.")
     reader.reads("Spanish waits for its voices, about 12.3 s: they are busy", ".notes")
     reader.reads("voxgate voices natural es --quick", ".notes code")
+    for tag, told in (
+        ("es", "En español hay que"),
+        ("pt-BR", "Em espanhol, a espera"),
+        ("th", "ภาษาสเปนต้องรอ"),
+    ):
+        reader.choose(".tongue", tag)
+        reader.reads(told, ".notes")
+    reader.choose(".tongue", "en")
+
+
+def test_a_command_is_for_whoever_runs_the_server(reader: Reader) -> None:
+    # Elsewhere than on this machine, it is for operators alone.
+    far = reader._replace(server=reader.server._replace(url=reader.server.url.replace("127.0.0.1", PLAIN)))
+    far.open()
+    far.tab.run(_BUSY)
+    far.fill("#speak-input", "El viejo farero espera los barcos de la noche.")
+    far.reads("Spanish waits for its voices", ".notes")
+    far.reads("A robot will read this.", ".notes")
+    assert "voxgate" not in far.text(".notes")
+    far.tab.open("about:blank")
+    far.tab.requests.clear()
 
 
 _WITHOUT_ITS_END = """(() => {

@@ -81,7 +81,7 @@ _FOUND = {
     },
     "pt-BR": {"mulher": "pf", "homem": "ef af", "portugues": "pf"},
     "es": {"mujer alex": "pf", "hombre": "ef af", "español": "ef"},
-    "th": {"ผู้หญิง": "pf", "ผู้ชาย": "ef af", "หญิง": "pf"},
+    "th": {"ผู้หญิง": "pf", "ผู้ชาย": "ef af", "หญิง": "pf", "ตรี": "pf"},
 }
 
 

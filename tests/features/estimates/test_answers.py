@@ -155,6 +155,17 @@ async def test_an_engine_that_rests_gives_way_to_the_next(tmp_path: Path) -> Non
         assert after["dropped_tags"] == ["happy", "bored"]
 
 
+@each_row("busy, reason", [("robot", "voice"), ("good", "voice")])
+async def test_a_robot_is_never_the_busy_voice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: str, reason: str
+) -> None:
+    found = {**engines(), "good": Scripted(*spoken(0.1), languages=(Language("en"),))}
+    async with inside(tmp_path, CONFIG, found) as server:
+        monkeypatch.setattr(server.worker.engines, "is_busy", lambda name: name == busy)
+        told = await estimate(server, body(language="de"))
+    assert (told["model"], told["substitute_reason"]) == ("robot/m", reason)
+
+
 async def test_a_post_step_adds_its_emotions(tmp_path: Path) -> None:
     step = '{ engine = "good", voice = "ana", when = "emotion:angry" }'
     route = f'[[routes]]\nlanguage = "en"\ncandidates = ["robot/m"]\npost = [{step}]\n'

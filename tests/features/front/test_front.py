@@ -81,6 +81,7 @@ async def test_the_legal_links_are_at_the_bottom(tmp_path: Path) -> None:
     links = 'privacy = "https://lumen.test/privacy"\nimprint = "https://lumen.test/imprint"\n[mail]'
     async with shop(tmp_path, SHOP.replace("[mail]", links)) as made:
         html = await page(made, **{"accept-language": "es"})
+        assert ">Legal notice</a>" in await page(made)
     footer = html[html.index("<footer>") : html.index("</footer>")]
     assert re.findall(r">([^<]+)</a>", footer) == [
         "Condiciones",

@@ -134,14 +134,17 @@ export function wordsOf(text) {
   return text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "").split(/[^\p{L}\p{M}\p{N}]+/u).filter(Boolean);
 }
 
-// Whether each of the words begins a word that is known of the voice.
+// These are written without blanks.
+const WHOLE = /[\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}]/u;
+
+// Whether each of the words begins a word that is known of the voice, or is in one where no blanks are.
 export function isFound(voice, { words, language, gender }) {
   if (speaksOther(voice, language) || (gender && voice.gender !== gender)) return false;
   const { id, name, title, description, tags, language: tag, gender: sex } = voice;
   const known = [id, name, title, description, tag, tag && languageName(tag), ...tags, ...soundOf(voice)];
   if (sex) known.push(t(`gender.${sex}`), t(`gender.words.${sex}`));
   const sought = wordsOf(known.filter(Boolean).join(" "));
-  return words.every((word) => sought.some((each) => each.startsWith(word)));
+  return words.every((word) => sought.some((each) => (WHOLE.test(word) ? each.includes(word) : each.startsWith(word))));
 }
 
 // Before the catalogue is there, nothing is known to be missing.

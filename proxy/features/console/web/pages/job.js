@@ -7,7 +7,7 @@ import { follow, isOpen, jobPath, kindOf, leftText, note, Pace, progressBar, sec
 import { formatName } from "./spoken.js";
 import { ask, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { loadCatalogue, voiceName } from "../core/catalogue.js";
+import { catalogue, isOfRules, loadCatalogue, voiceName } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing } from "../core/lit.js";
@@ -19,6 +19,13 @@ const ONCE = ["batch", "training"];
 const SUBTITLES = ["srt", "vtt"];
 // What has subtitles, and lines that are said again.
 const SPOKEN = ["speech", "book", "dub"];
+
+// The voices of robots are not listed for each language.
+function insteadText(substitute) {
+  const voice = catalogue.voices.find(({ id }) => id === substitute || id.endsWith(`/${substitute}`));
+  const isRobot = voice ? isOfRules(voice) : catalogue.voices.length;
+  return isRobot ? t("speak.robot_read") : t("speak.substitute.voice", { voice: voiceName(substitute) });
+}
 
 export default class JobPage extends Page {
   constructor(path) {
@@ -133,7 +140,7 @@ export default class JobPage extends Page {
     const texts = [
       waitText(job),
       this.isBroken && t("jobs.broken"),
-      job.substitute && t("speak.substitute.voice", { voice: voiceName(job.substitute) }),
+      job.substitute && insteadText(job.substitute),
       fields && t("speak.ignored", { fields }),
     ];
     const error = job.error ? note(html`<span lang="en">${job.error}</span>`, "bad", "job-error") : nothing;

@@ -6,11 +6,13 @@ import { canConvert, loadCatalogue } from "../core/catalogue.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
-import { session } from "../core/session.js";
+import { hasFeature, session } from "../core/session.js";
 import { areaTabs } from "../core/tabs.js";
 import { moment, t } from "../core/texts.js";
 
 const LOOK_MS = 3000;
+// What the bar of a narrow screen has no place for, each with the feature that it needs, if any.
+const MAKERS = { scripts: "", "jobs/book": "books", "jobs/dub": "dubs" };
 
 class JobList extends Page {
   constructor(path) {
@@ -62,6 +64,7 @@ class JobList extends Page {
           : html`<button disabled aria-describedby="jobs-no-converter">${icon("mic")} ${t("jobs.convert")}</button>`}
         <a class="button first" href="#/jobs/new">${icon("plus")} ${t("jobs.new")}</a></div>`)}
       ${areaTabs("jobs")}
+      <div class="row makers">${Object.keys(MAKERS).filter((name) => hasFeature(MAKERS[name])).map((name) => html`<a href="#/${name}">${t(`frame.${name}`)}</a>`)}</div>
       ${canConvert() ? nothing : html`<p class="quiet small" id="jobs-no-converter">${t("jobs.no_converter")}</p>`}
       ${this.isStale ? note(t("failure.unreachable")) : nothing}
       ${this.alert("page")}

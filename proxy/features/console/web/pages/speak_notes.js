@@ -6,7 +6,7 @@ import { draft, keyOf, namesOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
 import { formatName, isRobotTold, substituteText } from "./spoken.js";
-import { hasFeature, isAdmin } from "../core/session.js";
+import { hasFeature, isOperator } from "../core/session.js";
 import { duration, languageName, minutes, t, wholeFromTen } from "../core/texts.js";
 
 export const LONGEST = 4096;
@@ -31,13 +31,13 @@ export function estimateText({ estimate, doubt, length }) {
 // That a robot will speak. Who runs the server reads how to get natural voices.
 export function robotNote({ is_trained: isTrained, language: tag }) {
   if (isTrained !== false) return "";
-  const hasNone = isAdmin() && !hasNaturalVoices();
+  const hasNone = isOperator() && !hasNaturalVoices();
   return html`<strong>${t("speak.robot_will")}</strong> ${noNatural(tag)} ${hasNone ? html`${t("word.remedy")} <code>${NATURAL}</code>` : nothing}`;
 }
 
 // That a language waits for its only voices, how long, and what helps.
 function waitNote({ language: tag, wait }) {
-  return wait && html`${t("speak.waits", { language: languageName(baseOf(tag)), time: duration(wait.seconds) })} ${wait.command ? html`${t("word.remedy")} <code>${wait.command}</code>` : nothing}`;
+  return wait && html`${t("speak.waits", { language: languageName(baseOf(tag)), time: duration(wait.seconds) })} ${wait.command && isOperator() ? html`${t("word.remedy")} <code>${wait.command}</code>` : nothing}`;
 }
 
 // What is other than asked for is said before the click.
@@ -58,7 +58,7 @@ function estimateNotes({ estimate, doubt, hasCard }) {
   const robot = !(hasCard && isRobotTold(estimate.language ?? "")) && robotNote(estimate);
   return [
     waitNote(estimate),
-    !(robot && estimate.substitute_reason === "voice") && substituteText(estimate),
+    (estimate.is_trained || estimate.substitute_reason !== "voice") && substituteText(estimate),
     robot,
     dropped.length && t("speak.dropped", { tags: dropped.map((tag) => `[${tag}]`).join(" ") }),
     ignored.length && t("speak.ignored", { fields: ignored.join(", ") }),

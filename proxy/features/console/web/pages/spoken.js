@@ -83,10 +83,10 @@ export function substituteText({ voice, substitute, substitute_reason: reason, i
 function insteadOf({ voice, headers, estimate }) {
   const [engine, tag = "", substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`) ?? undefined);
   const name = voice && titleOf(voice);
-  if (substitute && estimate?.substitute_reason === "installing") return { isRobot: false, isLate: false, name, tag, why: substituteText(estimate) };
   const [by] = (engine ?? "").split("/");
-  const own = voice?.engines.find((name) => name !== by && !isByRules(name));
   const isRobot = by.split("+").some(isByRules);
+  if (substitute && estimate?.substitute_reason === "installing") return { isRobot, isLate: false, name, tag, why: substituteText(estimate) };
+  const own = voice?.engines.find((name) => name !== by && !isByRules(name));
   // Another name of a voice is no other speaker, unless a robot has it.
   const isLate = own && isNaturalIn(tag) && (isRobot ? substitute : substitute?.includes("/"));
   if (isRobot ? isNaturalIn(tag) && voice && !isLate : !isLate) return null;
