@@ -139,15 +139,20 @@ def serve(
         lines = filter(None, (banner(base_url, dev_key, config_file), more))
         print(*lines, sep="\n", flush=True)  # noqa: T201 - printed for a person
 
-    more, later_fetch = "", None
+    more, later_fetch, data = "", None, ""
     if voices == "natural" or (voices is None and is_trial):
-        more, later_fetch = _fetch_voices(config_file, load())
+        data = (config := load()).data
+        more, later_fetch = _fetch_voices(config_file, config)
     try:
         _run_server(load, announce)
     finally:
         if later_fetch is not None:
             later_fetch.terminate()
             later_fetch.wait()
+            from proxy.engines.stored_models import FETCH_NOTE, ModelStore
+
+            # The next server may fetch nothing.
+            (ModelStore(data).folder / FETCH_NOTE).unlink(missing_ok=True)
 
 
 def metrics_beside(port: int, config_file: Path | None = None) -> str:
