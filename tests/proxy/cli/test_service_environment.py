@@ -124,11 +124,12 @@ def test_a_folder_without_a_server_gets_no_database_by_mistake(
     run: Run, service: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     os.environ[NAMED_BY] = str(folder / "no unit")
+    Path("data/models").mkdir(parents=True)  # a pull was here
     for command in ("accounts create ada", "accounts list", "keys create --account ada", "database upgrade"):
         said = refused(run(*command.split()))
-        assert f"{Path.cwd()} has neither config.toml nor data" in said
+        assert f"{Path.cwd()} has neither config.toml nor data/voxgate.db" in said
         assert "--config" in said
-    assert [*Path.cwd().iterdir()] == []
+    assert [*Path("data").iterdir()] == [Path("data/models")]
     # A folder that is named, or asked for, is made. Then it is a server's.
     monkeypatch.setenv("VOXGATE_SERVER__DATA", str(folder / "named"))
     assert run("accounts", "create", "ada").status == 0
