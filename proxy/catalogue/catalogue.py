@@ -195,7 +195,7 @@ class Catalogue:
             why = "It is starting." if is_starting else "It may still be fetched or installed."
             return UpstreamFailed(f"{message} {why} Ask again in a minute.", retry_after_s=2.0)
         if state.state == "failed":
-            why = "It could not be fetched. The operator of this server can run: voxgate voices natural"
+            why = "It could not be fetched. The operator of this server can run: voxgate doctor"
             return UpstreamFailed(f"{message} {why}", headers={"x-should-retry": "false"})
         why = f"It is being fetched, {state.loaded:.0%} so far. Ask again in {state.loads_s:.0f} seconds."
         return UpstreamFailed(f"{message} {why}", retry_after_s=state.loads_s)

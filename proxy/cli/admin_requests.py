@@ -93,14 +93,14 @@ def data_folder_of(config_file: Path | None, *, begins_data: bool = False) -> Da
 
 def refuse_new_data(config: Config) -> None:
     """Raise CommandRefused where a command would begin a database that no server uses: without a config
-    file, and without data that is there or named."""
+    file, and without data that is there or named. Models alone, such as a pull leaves, are no server's."""
     from proxy.config.sections import Config as Defaults
 
     is_named = config.source != Defaults().source or "VOXGATE_SERVER__DATA" in os.environ
-    if not is_named and config.storage.url == "sqlite" and not Path(config.data).exists():
+    if not is_named and config.storage.url == "sqlite" and not (Path(config.data) / "voxgate.db").exists():
         raise CommandRefused(
-            f"{Path.cwd()} has neither config.toml nor data: it is no server's folder. Go to one, or name "
-            "its file with --config. To begin here: voxgate serve, or voxgate accounts create NAME --new"
+            f"{Path.cwd()} has neither config.toml nor data/voxgate.db: it is no server's folder. Go to one, "
+            "or name its file: --config. To begin here: voxgate serve, or voxgate accounts create NAME --new"
         )
 
 

@@ -45,16 +45,19 @@ def shop(
         text = text.replace("# secrets_file", "secrets_file")
     try:
         with file.open("x") as opened:  # also refuses a link: what is there stays
-            opened.write(text)
+            try:
+                if voices == "natural":
+                    # The file is empty yet, since voices need none of the secrets that it will name. First a
+                    # voice that speaks soon, then all: if those fail, the first one stays.
+                    fetch = natural_command(file)
+                    if subprocess.run((*fetch, "--at-start"), check=False, stdout=subprocess.PIPE).stdout:
+                        subprocess.run(fetch, check=False, stdout=subprocess.DEVNULL)
+            finally:
+                opened.write(text)
     except FileExistsError:
         raise CommandRefused(f"{file} is there already; move it away, or go to another folder") from None
     except OSError as error:
         raise CommandRefused(f"{file.absolute()} cannot be written: {error.strerror}") from None
-    if voices == "natural":
-        # A voice that speaks soon, then all: if those fail, the first one stays.
-        fetch = natural_command(file)
-        if subprocess.run((*fetch, "--at-start"), check=False, stdout=subprocess.PIPE).stdout:
-            subprocess.run(fetch, check=False, stdout=subprocess.DEVNULL)
     typer.echo(f"{file} is written, with what `voxgate check` finds in it:", err=True)
     check(config_file=file, form=form)
 

@@ -112,7 +112,7 @@ def serve(
     config_file: ConfigFile = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[
-        int | None, typer.Option(help="The port to listen on. That of the metrics moves as far.")
+        int | None, typer.Option(help="The port to listen on. A default one of the metrics moves as far.")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="How many workers; more than one need PostgreSQL and Redis.")
@@ -139,26 +139,33 @@ def serve(
         lines = filter(None, (banner(base_url, dev_key, config_file), more))
         print(*lines, sep="\n", flush=True)  # noqa: T201 - printed for a person
 
-    more, later_fetch = "", None
+    more, later_fetch, data = "", None, ""
     if voices == "natural" or (voices is None and is_trial):
-        more, later_fetch = _fetch_voices(config_file, load())
+        data = (config := load()).data
+        more, later_fetch = _fetch_voices(config_file, config)
     try:
         _run_server(load, announce)
     finally:
         if later_fetch is not None:
             later_fetch.terminate()
             later_fetch.wait()
+            from proxy.engines.stored_models import FETCH_NOTE, ModelStore
+
+            # The next server may fetch nothing.
+            (ModelStore(data).folder / FETCH_NOTE).unlink(missing_ok=True)
 
 
 def metrics_beside(port: int, config_file: Path | None = None) -> str:
-    """Return the address of the metrics of a server at another port than the configured one. It moves as far,
-    so that two servers with one configuration can run."""
+    """Return the address of the metrics of a server at another port than the configured one. The default
+    address moves as far, so that two servers with the shipped configuration can run."""
+    from proxy.config.sections import Server
     from proxy.config.server_section import server_of
 
     server = server_of(config_file)
-    address, _, configured = server.metrics.rpartition(":")
-    moved = int(configured or 0) + port - server.port
-    return f"{address}:{moved}" if address and 0 < moved < 65_536 else server.metrics
+    address, _, default = Server().metrics.rpartition(":")
+    moved = int(default) + port - server.port
+    may_move = server.metrics == Server().metrics and 0 < moved < 65_536
+    return f"{address}:{moved}" if may_move else server.metrics
 
 
 def is_trial_server(config_file: Path | None) -> bool:

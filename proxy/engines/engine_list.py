@@ -146,9 +146,10 @@ class Engines:
     def fetch_of(self, name: str) -> tuple[HostState | None, tuple[str, ...]]:
         """Return how far an engine is fetched, and what it will speak: nothing if it was not missing."""
         engine = self._live[name]
-        if isinstance(engine, WITHOUT_HOSTS) or not engine.fetched_languages or engine.states[0].generation:
+        if isinstance(engine, WITHOUT_HOSTS) or not engine.fetched_languages:
             return None, ()
-        return engine.states[0], engine.fetched_languages
+        state = engine.states.get(0)
+        return (None, ()) if state is None or state.generation else (state, engine.fetched_languages)
 
     def introductions(self) -> dict[str, bytes]:
         """Return the models and voices of each engine whose hosts are ready."""

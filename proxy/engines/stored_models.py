@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -29,6 +30,8 @@ FOLDER = "models"
 CURRENT = "current"
 FETCH_NOTE = ".fetch"
 """The note of a fetch that runs beside a server."""
+FETCH_SILENT_S = 150.0
+"""A fetch that is silent for longer was killed: an index may be silent for a minute."""
 
 MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
 """Keys of settings: a model's name; and the keys that a plugin gets instead, for one folder or several."""
@@ -173,7 +176,9 @@ def _model_for(plugin: str, name: str, data: str) -> StoredModel:
     model = ModelStore(data).stored_model(name)
     if model is None:
         with suppress(OSError):
-            if f'"{plugin}"' in (ModelStore(data).folder / FETCH_NOTE).read_text():
+            note = ModelStore(data).folder / FETCH_NOTE
+            text, is_young = note.read_text(), time.time() - note.stat().st_mtime < FETCH_SILENT_S
+            if is_young and f'"{plugin}"' in text and '"fault":""' in text:
                 raise ModelAbsent(f"{name} is not there yet: voxgate engines says how far it is fetched")
         command = (
             f"voxgate models pull {name}, or: voxgate models import PATH --engine {plugin} --name {name}"

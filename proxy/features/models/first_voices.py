@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
+from proxy.engines.environments.environment_build import BuildProgress
 from proxy.engines.environments.progress_line import ProgressLine, progress_line, say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
-from proxy.features.models.fetch_note import FetchNote
+from proxy.features.models.fetch_note import FetchNote, command_for
 from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.features.models.natural_file import (
     give_to_owner_after,
@@ -50,7 +51,8 @@ def fetch_natural_voices(here: CommandContext) -> dict[str, Any]:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in licence_lines(each)))
     unbuilt = _build_stand_in(config, loaded, here.form)
-    ready, faults = _fetch_models(config, loaded, listed, progress_line(here.form))
+    with progress_line(here.form) as shown:
+        ready, faults = _fetch_models(config, loaded, listed, shown)
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
     faults |= unbuilt or {}
@@ -81,9 +83,11 @@ def fetch_before_start(here: CommandContext) -> str:
         return _begin_first(config, loaded, here)
     if stored.sections:
         stands_in = f"engines.{natural_voices.STAND_IN}" in config.natural
-        for name, why in ((_build_stand_in(config, loaded, None) or {}) if stands_in else {}).items():
+        unbuilt = (_build_stand_in(config, loaded, None) or {}) if stands_in else {}
+        for name, why in unbuilt.items():
             _say_missing(why, f"{name} cannot speak", _natural_command(here))
-        return _announce_rest(config, _find_lost(config, loaded, stored), stands_in=stands_in)
+        lost = _find_lost(config, loaded, stored)
+        return _announce_rest(config, lost, stands_in=stands_in and not unbuilt)
     if (Path(config.data) / natural.FILE).stat().st_size:
         say(f"No natural voices, so espeak speaks. To fetch them, run: {_natural_command(here)}")
     return ""
@@ -95,26 +99,28 @@ def _announce_rest(config: Config, listed: Sequence[GalleryModel], *, stands_in:
         return ""
     with give_to_owner_after(config):
         FetchNote(config.data, listed).write_note()
-    voices = sum(len(each.entry.genders) for each in listed)
-    languages = {base_tag(tag) for each in listed for tag in each.entry.languages}
-    now = "Heart speaks English now; " if stands_in else ""
-    return f"{now}{voices} voices in {len(languages)} languages follow in some minutes."
+    speaking = [each.entry for each in listed if each.entry.genders]
+    voices = sum(len(entry.genders) for entry in speaking)
+    languages = {base_tag(tag) for entry in speaking for tag in entry.languages}
+    follow = f"{voices} voices in {len(languages)} languages follow"
+    if not speaking:
+        follow = f"{', '.join(each.name for each in listed)} will be there"
+    return f"{'Heart speaks English now; ' if stands_in else ''}{follow} in some minutes."
 
 
 def fetch_rest(here: CommandContext) -> None:
     """Fetch the models that natural.toml names and the disk does not have, without a word, while the server
     runs. A failed fetch is repeated later, since some languages have no voice without it. Its fault is noted
     for the server, and printed once."""
-    config, loaded, command, said = here.config(), registry.load(), _natural_command(here), ""
+    config, loaded, said = here.config(), registry.load(), ""
     for pause_s in _PAUSES_S:
         stored = natural_file.read_checked(Path(config.data))
         if stored is None or not (lacking := _find_lost(config, loaded, stored)):
+            FetchNote(config.data, ()).remove_note()
             return
-        note = FetchNote(config.data, lacking)
-        note.is_built = all(natural_voices.is_built(loaded, each.plugin) for each in lacking)
-        note.is_fetched = all(is_pulled(ModelStore(config.data), each) for each in lacking)
+        note, command = FetchNote(config.data, lacking), command_for(lacking, _natural_command(here))
         try:
-            why = "; ".join(_fetch_models(config, loaded, lacking, nullcontext(note)).faults.values())
+            why = "; ".join(_fetch_models(config, loaded, lacking).faults.values())
         except (CommandRefused, OSError) as fault:
             why = str(fault)
         if why:
@@ -181,16 +187,26 @@ def _fetch_models(
     config: Config,
     loaded: Registry,
     listed: Sequence[GalleryModel],
-    showing: AbstractContextManager[ProgressLine | FetchNote],
+    shown: ProgressLine | None = None,
 ) -> natural_voices.FetchedModels:
-    store = ModelStore(config.data)
-    with showing as shown, give_to_owner_after(config):
-        with hold_change_lock(
-            store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)
-        ):
-            fetched = natural_voices.fetch_and_build(store, loaded, listed, shown.build, shown.fetch)
+    store, note = ModelStore(config.data), FetchNote(config.data, listed)
+    note.is_built = all(natural_voices.is_built(loaded, each.plugin) for each in listed)
+    note.is_fetched = all(is_pulled(store, each) for each in listed)
+    showing = (note,) if shown is None else (note, shown)
+
+    def build(progress: BuildProgress) -> None:
+        for each in showing:
+            each.build(progress)
+
+    def fetch(what: str, done: int, of: int) -> None:
+        for each in showing:
+            each.fetch(what, done, of)
+
+    with give_to_owner_after(config):
+        with hold_change_lock(store, lambda: fetch("another command changes models; waiting for it", 0, 0)):
+            fetched = natural_voices.fetch_and_build(store, loaded, listed, build, fetch)
             if not fetched.faults:
-                FetchNote(config.data, listed).remove_note()
+                note.remove_note()
             return fetched
 
 

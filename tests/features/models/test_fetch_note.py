@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from proxy.features.models.fetch_note import FetchNote, FetchWatch, note_path, r
 from proxy.features.models.listing import GalleryModel, open_galleries
 from speech_engine import EngineUnavailable
 from speech_engine.host.pipe_messages import HostState
+from tests.tables import each_row
 
 MISSING = HostState("kokoro", 0, 0, "failed", "no model called kokoro-voices has been imported")
 FAULT = "kokoro-voices could not be fetched: npm is away. To try now, run: voxgate voices natural"
@@ -90,6 +92,11 @@ async def test_an_engine_that_is_fetched_is_installing_and_no_trouble(
     note.remove_note()
     await server.watch.show_progress()
     assert server.engine.state == "installing", "until the supervisor has seen it"
+    now[0] += fetch_note._UNSEEN_S
+    revision = server.engines.revision
+    await server.watch.show_progress()
+    assert (server.engine.state, server.engine.reason) == ("failed", MISSING.reason), "it still refuses"
+    assert (server.engines.fetch_of("kokoro"), server.engines.revision) == ((None, ()), revision + 1)
     server.engines.update_host(HostState("kokoro", 0, 1, "starting"))
     note.write_note(fault=FAULT)
     await server.watch.show_progress()
@@ -106,7 +113,7 @@ async def test_a_fetch_that_failed_is_told_with_the_command_and_nobody_waits(
     assert (server.engine.state, server.engine.reason) == ("failed", FAULT)
     refusal = server.refusal()
     assert (refusal.retry_after_s, refusal.headers) == (None, {"x-should-retry": "false"})
-    assert refusal.message.endswith("can run: voxgate voices natural")
+    assert refusal.message.endswith("can run: voxgate doctor")
     with pytest.raises(EngineUnavailable, match="npm is away"):
         server.engine._check_available(0.0)
     note = FetchNote(str(tmp_path), listed)  # the next fetch: the fault stays until something comes
@@ -133,11 +140,19 @@ async def test_an_engine_that_is_fetched_brings_its_own_languages_alone(
 
 
 def test_a_model_that_is_fetched_is_nothing_to_import(tmp_path: Path, listed: list[GalleryModel]) -> None:
-    FetchNote(str(tmp_path), listed).write_note()
-    for plugin, why in (("kokoro", "x is not there yet: voxgate engines"), ("piper", "models import PATH")):
-        section = EngineSection(plugin=plugin, model="x")
+    note, path, commands = FetchNote(str(tmp_path), listed), note_path(str(tmp_path)), "models import PATH"
+
+    def assert_told(plugin: str, why: str) -> None:
         with pytest.raises(ModelAbsent, match=why):
-            with_models(section, listed[0].format_, str(tmp_path))
+            with_models(EngineSection(plugin=plugin, model="x"), listed[0].format_, str(tmp_path))
+
+    note.write_note()
+    assert_told("kokoro", "x is not there yet: voxgate engines")
+    assert_told("piper", commands)
+    os.utime(path, (0, 0))
+    assert_told("kokoro", commands)
+    note.write_note(fault=FAULT)
+    assert_told("kokoro", commands)
 
 
 async def test_a_fetch_that_was_killed_is_over(tmp_path: Path, listed: list[GalleryModel]) -> None:
@@ -148,3 +163,53 @@ async def test_a_fetch_that_was_killed_is_over(tmp_path: Path, listed: list[Gall
     assert (server.engine.state, server.engine.reason[:29]) == ("failed", "its fetch was broken off; run")
     path.write_text("{")
     assert read_note(path) is None
+
+
+@each_row(
+    "come",
+    [
+        lambda note, listed: note.fetch(*some(listed, 0.0)),
+        lambda note, _listed: note.fetch("another command changes models; waiting for it", 0, 0),
+        lambda note, _listed: note.build(BuildProgress("installing the packages", 0, 4)),
+    ],
+)
+def test_a_fetch_that_is_slow_is_not_over(
+    come: Callable[[FetchNote, list[GalleryModel]], None],
+    tmp_path: Path,
+    listed: list[GalleryModel],
+    now: list[float],
+) -> None:
+    note, path = FetchNote(str(tmp_path), listed), note_path(str(tmp_path))
+    note.write_note(part=0.5)
+    os.utime(path, (0, 0))
+    come(note, listed)
+    assert path.stat().st_mtime == 0, "once a second will do"
+    now[0] += 1.0
+    come(note, listed)
+    found = read_note(path)
+    assert found is not None
+    assert (found.part, found.fault) == (0.5, "")
+
+
+def test_each_lost_model_has_its_command(tmp_path: Path, listed: list[GalleryModel]) -> None:
+    joe = open_galleries(registry.load()).listed_model("joe")
+    for lost, command in (
+        (listed, "voxgate voices natural"),
+        ([joe], joe.command),
+        ([*listed, joe], f"{listed[0].command} && {joe.command}"),
+    ):
+        FetchNote(str(tmp_path), lost).write_note()
+        os.utime(note_path(str(tmp_path)), (0, 0))
+        found = read_note(note_path(str(tmp_path)))
+        assert found is not None
+        assert found.fault.endswith(f"run: {command}")
+
+
+async def test_an_engine_of_a_cluster_is_not_fetched_here(tmp_path: Path, listed: list[GalleryModel]) -> None:
+    server = Watched(tmp_path)
+    server.engine.states.clear()
+    FetchNote(str(tmp_path), listed).write_note()
+    await server.watch.show_progress()
+    assert server.engine.states == {}
+    server.engine.fetched_languages = ("es",)
+    assert server.engines.fetch_of("kokoro") == (None, ())

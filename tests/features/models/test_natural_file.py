@@ -1,6 +1,8 @@
 """What a pull leaves behind: a server that speaks with the model from its next start, or what to write."""
 
 import shutil
+import signal
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from proxy.cli import main
 from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
+from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 from proxy.features.models import first_voices, natural_file, natural_voices, natural_writer, offers
 from proxy.features.models.changes import hold_change_lock
-from proxy.features.models.fetch_note import note_path, read_note
+from proxy.features.models.fetch_note import FetchNote, Note, note_path, read_note
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import FetchedModels
@@ -334,6 +338,62 @@ def test_what_is_gone_is_asked_for_again_at_each_start(
     assert natural_file.read_checked(folder / "data") == layer
     (folder / "config.toml").write_text(f'{TONE}[engines.kokoro]\nmodel = "own"\n')
     assert run("voices", "natural", "--at-start").err == "", "the operator's own section counts, not this one"
+
+
+def test_the_start_promises_what_comes_and_a_fault_has_the_models_own_command(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise CommandRefused("no compiler")
+
+    (folder / "data").mkdir(mode=0o700)
+    natural_writer.write_layer(
+        folder / "data", natural.Layer({"whisper": {"model": "whisper-base"}, "hibari": {}})
+    )
+    monkeypatch.setattr(natural_voices, "build_environment", refuse)
+    begun = run("voices", "natural", "--at-start")
+    assert "hibari cannot speak: no compiler" in begun.err
+    assert begun.out == "whisper-base will be there in some minutes.\n"
+    monkeypatch.setattr(natural_voices, "fetch_and_build", refuse)
+    monkeypatch.setattr(first_voices, "_PAUSES_S", (0.0,))
+    failed = run("voices", "natural", "--beside").err
+    assert failed.endswith("To try now, run: voxgate models pull whisper-base\n")
+
+
+def test_a_note_is_there_while_something_is_fetched(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = note_path(str(folder / "data"))
+    seen: list[Note | None] = []
+
+    def have(_store: Any, _loaded: Any, listed: Any, _build: Any, fetch: Any) -> FetchedModels:
+        for each in listed[0].entry.packages:
+            fetch(f"{each.package} {each.version}", each.size, each.size)
+        seen.append(read_note(path))
+        return FetchedModels(listed, {})
+
+    monkeypatch.setattr(natural_voices, "build_environment", lambda *_: None)
+    monkeypatch.setattr(natural_voices, "fetch_and_build", have)
+    assert run("voices", "natural").status == 0
+    assert [note.plugins for note in seen if note] == [("kokoro",)]
+    assert read_note(path) is None
+    # It also goes where nothing is left to fetch.
+    (folder / "data" / natural.FILE).unlink()
+    FetchNote(str(folder / "data"), ()).write_note(fault="It is tried again.")
+    run("voices", "natural", "--beside")
+    assert read_note(path) is None
+
+
+def test_the_note_of_a_servers_fetch_ends_with_the_server(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FetchNote(str(folder / "data"), ()).write_note(fault="It is tried again.")
+    fetch = subprocess.Popen(("sleep", "100"))
+    monkeypatch.setattr(main, "_fetch_voices", lambda *_: ("", fetch))
+    monkeypatch.setattr(main, "_run_server", lambda *_: None)
+    assert run("serve", "--voices", "natural").status == 0
+    assert fetch.poll() == -signal.SIGTERM
+    assert read_note(note_path(str(folder / "data"))) is None
 
 
 def test_a_small_voice_stands_in_for_a_language_that_only_kokoro_speaks(

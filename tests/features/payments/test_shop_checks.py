@@ -8,6 +8,7 @@ import pytest
 
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
+from proxy.feature_list import load_config
 from proxy.features.models.feature import FEATURE
 from tests.commands import run
 from tests.docs import pages
@@ -274,12 +275,14 @@ def test_a_shop_has_natural_voices(
 
     def fetch(command: tuple[str, ...], **_options: object) -> subprocess.CompletedProcess[bytes]:
         assert (tmp_path / "config.toml").exists(), "its data folder may be another one"
+        load_config(tmp_path / "config.toml", {})  # without the secrets, which a seller may write later
         fetched.append(command)
         return subprocess.CompletedProcess(command, 0, rest)
 
     monkeypatch.setattr("proxy.cli.init.subprocess.run", fetch)
     done = run("init", "shop", *option, environ=_SECRETS, folder=tmp_path)
     assert done.returncode == 0
+    assert (tmp_path / "config.toml").read_text() == _SHOP
     assert [each[-1:] if "--at-start" in each else () for each in fetched] == commands
     assert all(each[3:7] == ("voices", "natural", "--config", "config.toml") for each in fetched)
     # Nothing was fetched here.

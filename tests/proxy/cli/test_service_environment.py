@@ -124,11 +124,12 @@ def test_a_folder_without_a_server_gets_no_database_by_mistake(
     run: Run, service: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     os.environ[NAMED_BY] = str(folder / "no unit")
+    Path("data/models").mkdir(parents=True)  # a pull was here
     for command in ("accounts create ada", "accounts list", "keys create --account ada", "database upgrade"):
         said = refused(run(*command.split()))
-        assert f"{Path.cwd()} has neither config.toml nor data" in said
+        assert f"{Path.cwd()} has neither config.toml nor data/voxgate.db" in said
         assert "--config" in said
-    assert [*Path.cwd().iterdir()] == []
+    assert [*Path("data").iterdir()] == [Path("data/models")]
     # A folder that is named, or asked for, is made. Then it is a server's.
     monkeypatch.setenv("VOXGATE_SERVER__DATA", str(folder / "named"))
     assert run("accounts", "create", "ada").status == 0
@@ -142,7 +143,8 @@ def test_a_folder_without_a_server_gets_no_database_by_mistake(
     ("written", "port", "expected"),
     [
         ("", 8001, "127.0.0.1:9465"),
-        ('port = 9000\nmetrics = "0.0.0.0:9100"', 9010, "0.0.0.0:9110"),
+        ("port = 9000", 9010, "127.0.0.1:9474"),
+        ('metrics = "0.0.0.0:9100"', 8001, "0.0.0.0:9100"),
         ('metrics = ""', 8001, ""),
         ("", 65_000, "127.0.0.1:9464"),
     ],
