@@ -13,11 +13,11 @@ _PARTS: Mapping[str, tuple[str, str, str, str]] = {
         """I never said that; You are late again; There is somebody outside; We have no more bread;
         Come back here; Leave the child alone; It is so cold tonight; The bridge is closed;
         Give me the letter; My brother knows everything""",
-        """"{}?" she asked.|“{}?” he asked quietly.|'{}?' cried the old man.|"{}?" she asked, and sat down.
-        |“{}?” the teacher wanted to know.|She asked “{}?” and went on.|"{}?" —he looked up— "tell me now."
+        """"{}?" she asked.|“{}?” Anna asked quietly.|'{}?' cried the old man.|"{}?" I asked, and sat down.
+        |“{}?” Mrs. Hill asked.|She asked “{}?” and went on.|"{}?" —he looked up— "tell me now."
         |“{}?” asked the boy, “or not?”|‘{}?’ she whispered.|"{}...?" he began.""",
         """"{}!" she said.|“{}!” shouted the man.|'{}!' cried the girl.|"{}..." he began.|“{}…” she murmured.
-        |He called "{}!" and ran.|“{}!” he said, and closed the door.|"{}!" answered my sister, "and now go."
+        |He called "{}!" and ran.|“{}!” Tom said, and closed the door.|"{}!" answered my sister, "and now go."
         |"{}," she said.|“{},” he said with a smile.""",
     ),
     "es": (

@@ -18,7 +18,9 @@ _WORD = re.compile(
     r"\d|[^\W_\u0590-\u08ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     r"\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0002fa1f]"
 )
-_FENCE = re.compile(r"^[ \t]*(`{3,})([^`\n]*)$", re.MULTILINE)
+_FENCE = re.compile(r"^([ \t>]*+)(`{3,}+)([^`\n]*+)$", re.MULTILINE)
+CODE_BLANK = "\x1d"
+"""Stands for each character of code that is left out before a text is cut. It counts as a blank."""
 _BLOCK_BEGINS = re.compile(r"\n(?=[ \t]*(?:\n|(?:#{1,6}|[-*+]|\d{1,9}[.)])[ \t]|>|```))")
 _BACKTICKS = re.compile("`+")
 _PAIRED = re.compile(r"\*+|_+")
@@ -60,6 +62,31 @@ def unmarked_places(text: str, *, reads_code: bool) -> list[int]:
     return [place for place, is_gone in enumerate(marks.gone) if not is_gone]
 
 
+def code_blocks(text: str) -> Iterator[tuple[re.Match[str], re.Match[str] | None]]:
+    """Yield the first and the last line of each block of code. One without an end has no last line: it is no
+    block, unless more text comes. In a quote, a block ends with the quote."""
+    opened: re.Match[str] | None = None
+    for line in _FENCE.finditer(text):
+        depth = line[1].count(">") - (opened[1].count(">") if opened else 0)
+        if opened is None or depth < 0:
+            opened = line
+        elif not depth and line[2].startswith(opened[2]) and not line[3].strip():
+            yield opened, line
+            opened = None
+    if opened is not None:
+        yield opened, None
+
+
+def without_code(text: str) -> str:
+    """Return a text with CODE_BLANK in place of its blocks of code, so that places stay."""
+    parts, at = list[str](), 0
+    for first, last in code_blocks(text):
+        if last is not None:
+            parts += text[at : first.start()], CODE_BLANK * (last.end() - first.start())
+            at = last.end()
+    return "".join((*parts, text[at:]))
+
+
 class _Marks:
     """The marks found so far in one text. In `gone`, a mark's characters are 1. In `verbatim`, those of code
     are 1: its signs are no marks."""
@@ -73,16 +100,14 @@ class _Marks:
         self.gone[start:end] = b"\1" * (end - start)
 
     def find_fences(self, *, reads_code: bool) -> None:
-        """Leave out blocks of code, or only the lines around them. A block without an end is no block."""
-        opened: re.Match[str] | None = None
-        for line in _FENCE.finditer(self.text):
-            if opened is None:
-                opened = line
-            elif len(line[1]) >= len(opened[1]) and not line[2].strip():
-                self._set_verbatim(opened.start(), line.end())
-                self.leave_out(opened.start(), opened.end() if reads_code else line.start())
-                self.leave_out(*line.span())
-                opened = None
+        """Leave out blocks of code, or only the lines around them."""
+        for first, last in code_blocks(self.text):
+            if last is not None:
+                # In a quote, the `>` of each line that is read is a mark.
+                if not reads_code or ">" not in first[1]:
+                    self._set_verbatim(first.start(), last.end())
+                self.leave_out(first.start(), first.end() if reads_code else last.start())
+                self.leave_out(*last.span())
 
     def find_code(self, start: int, end: int) -> None:
         """Leave out backticks around code: as many behind it as before it."""

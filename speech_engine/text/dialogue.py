@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from speech_engine.text.sentences import sentence_ends
+from speech_engine.text.sentences import base_language, sentence_ends
 
 may_be_dialogue = re.compile(r"[\"“„«»‹‘]|(?<!\w)'|[—–]|[?!…] ?-").search
 """A quick check: most texts have none of these, and need no more than `sentence_ends`."""
@@ -18,10 +18,24 @@ _DASHED = r"(?:[?!…]|\.\.\.)(?=[^\S\n]*[—–-])|^[^\S\n]*[—–][^.?!…\n]
 _BLANK = r"(?:[^\S\n]|[—–-])*"
 _GOES_ON = re.compile(rf"(?:{_CLOSED}|{_DASHED})(?:(?=[,;:])|{_BLANK}(?=([^\W\d_])))", re.MULTILINE)
 
+# "Where?" I asked. "Where?" Mrs. Hill asked.
+_ENGLISH_SPEAKER = re.compile(
+    r"I [a-z]|(?:[A-Z][\w.'’-]*+ ){1,3}(?:asked|said|told|cried|whispered|replied|answered|shouted|called|"
+    r"yelled|exclaimed|murmured|muttered|added)\b"
+)
+
 
 def dialogue_ends(text: str, language: str) -> list[int]:
-    """Return what `sentence_ends` does, with the sentences of a speech, and no end before "she asked"."""
+    """Return what `sentence_ends` does, with the sentences of a speech, and with no end before "she asked".
+
+    What follows a mark goes on if it does not begin with a capital letter, or names the speaker in English.
+    """
     ends = sentence_ends(_STRAIGHT.sub("”", _OPENING.sub("—", text)), language)
-    marks = (mark for mark in _GOES_ON.finditer(text) if not (mark[1] or "").isupper())
+    is_english = base_language(language) == "en"
+    marks = (
+        mark
+        for mark in _GOES_ON.finditer(text)
+        if not (mark[1] or "").isupper() or (is_english and _ENGLISH_SPEAKER.match(text, mark.end()))
+    )
     inside = {at for mark in marks for at in range(mark.start() + 1, mark.end() + 1)}
     return [at for at in ends if at not in inside]

@@ -52,11 +52,10 @@ TABLES = Tables(
     closings=table(
         "etc = et cetera; Ph.D = P.H.D; M.D = M.D; Inc = Incorporated; Ltd = Limited; Co = Company; "
         "Corp = Corporation; Jr = Junior; Ave = Avenue; Rd = Road; Blvd = Boulevard; Dept = Department; "
-        "Bros = Brothers; order_no Order_no = order number; invoice_no Invoice_no = invoice number; "
-        "account_no Account_no = account number; phone_no Phone_no = phone number"
+        "Bros = Brothers"
     ),
     labels=table(
-        "No. no. Nº № # = number; Nos. = numbers; p. = page; pp. = pages; Fig. fig. = figure; "
+        "No. no. No.# no.# Nº № # = number; Nos. = numbers; p. = page; pp. = pages; Fig. fig. = figure; "
         "Vol. vol. = volume; Sec. § = section; Ch. ch. = chapter; Apt. = apartment; Rm. = room; "
         "Ext. ext. = extension; Tel. tel. = telephone"
     ),

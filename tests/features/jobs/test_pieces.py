@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies import text_tags
+from policies.markdown.reading import read_markdown
 from proxy.features.jobs.core.fields import Chapter
 from proxy.features.jobs.kinds.speech.request import step_text
-from proxy.features.jobs.texts.chapters import find_sayings, saying_of
+from proxy.features.jobs.texts.chapters import cut_text, find_sayings, saying_of
 from proxy.features.jobs.texts.pieces import MOST_TURNS, Saying, Turns, pieces, speaker_tags
 from speech_engine.text import cleaning
 from tests.tables import each_row
@@ -158,6 +159,33 @@ def test_what_says_nothing_is_no_piece() -> None:
     assert pieces(f"Hello.\n\n{'* ' * 100}\n\nBye.", "en", most=50)[0] == (0, 50)
     assert len(pieces(f"Hello.\n\n{'* ' * 100}\n\nBye.", "en", most=50)) == 2
     assert pieces("\n \n", "en") == []
+
+
+def code(lines: int) -> str:
+    return "```sh\n" + "echo one two three four five six.\n\n" * lines + "```\n"
+
+
+@each_row("lines", [(60, 2), (2, 60), (60, 60), (59, 1), (200, 3), (1, 1)])
+@each_row("paragraphs", [1, 30, 90])
+def test_no_code_is_in_the_pieces_and_no_prose_between_is_lost(
+    lines: tuple[int, int], paragraphs: int
+) -> None:
+    first, second = map(code, lines)
+    prose = "This is some prose. It goes on.\n\n" * paragraphs
+    text = f"# The title\n\n{prose}{first}\n{prose}{second}The end."
+    found, _ = cut_text(text, (), "en", (), 2000, skips_code=True)
+    read = [read_markdown(text[slice(*each)], "auto") or text[slice(*each)] for each in found]
+    said = " ".join(each if isinstance(each, str) else each.text for each in read)
+    assert said.split() == ["The", "title", *prose.split(), *prose.split(), "The", "end."]
+    assert all(end - start <= 2000 for start, end in found)
+
+
+def test_a_chapter_of_code_alone_is_read_and_its_open_block_hides_no_other_chapter() -> None:
+    texts = [code(2), "One.\n```\nTwo.", "Three.\n```\nFour.\n```"]
+    ends = [len("".join(texts[: number + 1])) for number in range(3)]
+    chapters = [Chapter(title="", start=start, end=end) for start, end in zip((0, *ends), ends, strict=False)]
+    found, _ = cut_text("".join(texts), chapters, "en", (), 2000, skips_code=True)
+    assert ["".join(texts)[slice(*each)] for each in found] == [*texts[:2], "Three.\n"]
 
 
 def test_a_turn_that_goes_on_in_the_next_piece_keeps_its_speaker_and_emotion() -> None:

@@ -138,6 +138,17 @@ async def test_a_preview_tells_chapters_and_prices_and_makes_nothing(tmp_path: P
         assert json_of(await server.ask("GET", "/v1/jobs"))["data"] == []
 
 
+@each_row("more, steps", [({}, 2), ({"code": "read"}, 4), ({"markdown": "off"}, 4)])
+async def test_a_job_is_cut_without_its_code_unless_that_is_read(
+    tmp_path: Path, more: dict[str, str], steps: int
+) -> None:
+    text = "One.\n```\n" + "x = 1\n\n" * 1000 + "```\nTwo."
+    async with jobs_inside(tmp_path) as server:
+        shown = json_of(await _preview(server, input=text, **more))
+    assert shown["steps"] == steps
+    assert (shown["credits"] == len("One.\n\nTwo.")) is (not more)
+
+
 async def test_a_preview_names_speakers_without_a_voice(tmp_path: Path) -> None:
     text = "[Ana] One.\n[Ben] Two.\n[happy] Three.\n[Cid] Four."
     async with jobs_inside(tmp_path) as server:

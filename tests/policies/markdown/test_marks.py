@@ -36,6 +36,9 @@ LEFT_OUT = [
     ("`**kwargs` and `__init__` in **code**", "**kwargs and __init__ in code"),
     ("So:\n```python\nx = **y**\n```\nDone", "So:\n\nDone"),
     ("A\n````\n```\nb\n```\n````\nC\n```\nd", "A\n\nC\n```\nd"),
+    ("> ```\n> code\n> ```\n> Done", "\nDone"),
+    ("> A\n> ```\n> code\n\nB\n```\ncode\n```\nC", "A\n```\ncode\n\nB\n\nC"),
+    ("A\n```\n> ```\n```\nB", "A\n\nB"),
     ("```\nonly = 1\n```", "\nonly = 1\n"),
     (
         "He said:\n> Go **home**.\n>\n>> # Now\n>and > then.\n> 5 times",
@@ -119,6 +122,9 @@ def test_fenced_code_is_read_if_it_is_asked_for() -> None:
     reading = read_markdown("So:\n```python\nx = **y**\n```\nDone", "auto", "read")
     assert reading is not None
     assert reading.text == "So:\n\nx = **y**\n\nDone"
+    quoted = read_markdown("> ```\n> x = y\n> ```\n> Done", "auto", "read")
+    assert quoted is not None
+    assert quoted.text == "\nx = y\n\nDone"
 
 
 @each_row("text", STAYS)

@@ -202,9 +202,9 @@ def test_check_asks_for_nothing_where_the_file_is_as_it_is_shipped(tmp_path: Pat
     # A server may have served in the work tree, and may have left its data there.
     text = (Path(__file__).parents[3] / "config.toml").read_text()
     shipped = load(tmp_path, text)
-    # It says how a server gets a model that hears, which only some need.
+    # It says how a server gets a model that hears, which only some need, and natural voices.
     found = {each.what for each in check_config(shipped, registry.load()) if each.verdict != "ok"}
-    assert found == {"hearing"}
+    assert found == {"hearing", "voices"}
 
 
 def test_check_warns_of_voices_and_of_a_detector_that_are_not_there(tmp_path: Path) -> None:

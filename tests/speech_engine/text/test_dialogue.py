@@ -12,6 +12,10 @@ WHOLE = {
         '"Well..." he began.',
         '"No!" —he shouted— "never!"',
         'She said "why?" and left.',
+        '"Where were you?" I asked.',
+        '"Where were you?" Anna asked.',
+        "“Where were you?” Mrs. Hill asked, and sat down.",
+        "'Out!' Anna Maria Lopes shouted.",
     ),
     "es": (
         "—¿Dónde estabas? —preguntó ella.",
@@ -29,6 +33,8 @@ WHOLE = {
 CUT = [
     ("en", '"Go!"| John left.'),
     ("en", "What? |He thought."),
+    ("en", '"Where?" |Mr. Hall went home.'),
+    ("pt-BR", "“Onde?” |Anna asked."),
     ("en", "“I know. |You lie!” he said. |“Go.”"),
     ("en", '"It is late. |Mr. Hall went home. |You know it." |He left.'),
     ("en", "'I know. |Go,' he said."),

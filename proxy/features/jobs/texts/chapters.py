@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from policies.markdown.marks import without_code
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.core.fields import Chapter, Sayings, chapter_number_at
 from proxy.features.jobs.texts.pieces import Saying, Turns, pieces
@@ -66,22 +67,28 @@ def cut_text(
     most: int,
     chosen: Collection[int] = (),
     borders: Sequence[int] = (),
+    *,
+    skips_code: bool = False,
 ) -> tuple[list[tuple[int, int]], tuple[Chapter, ...]]:
     """Cut a text into pieces of up to `most` characters. Return the start and the end of each piece, and the
     chapters with the numbers of their steps. Each piece lies within one chapter, and crosses none of the
-    `borders`, which are in order. If some chapters are `chosen`, the others have no steps. Raises
-    InvalidRequest."""
+    `borders`, which are in order. If some chapters are `chosen`, the others have no steps. With `skips_code`,
+    no piece begins or ends within a block of code, unless a chapter is code alone. Raises InvalidRequest."""
     found, numbered = list[tuple[int, int]](), list[Chapter]()
     for index, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
         if chosen and index + 1 not in chosen:
             numbered.append(chapter)
             continue
         within = borders[bisect_right(borders, chapter.start) : bisect_left(borders, chapter.end)]
-        own = [
-            (begin + start, begin + end)
-            for begin, last in pairwise((chapter.start, *within, chapter.end))
-            for start, end in pieces(text[begin:last], language, names, most)
-        ]
+        own, whole = list[tuple[int, int]](), text[chapter.start : chapter.end]
+        for shown in (without_code(whole), whole) if skips_code else (whole,):
+            own = own or [
+                (begin + start, begin + end)
+                for begin, last in pairwise((chapter.start, *within, chapter.end))
+                for start, end in pieces(
+                    shown[begin - chapter.start : last - chapter.start], language, names, most
+                )
+            ]
         if not own:
             raise nothing_to_say(index if chapters else None)
         numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from policies import text_tags
+from policies.markdown.marks import CODE_BLANK
 from proxy.features.jobs.section import JobSection
 from speech_engine.text import cleaning
 from speech_engine.text.dialogue import dialogue_ends
@@ -103,7 +104,7 @@ def pieces(
     text: str, language: str, names: Sequence[str] = (), most: int = MOST_CHARACTERS
 ) -> list[tuple[int, int]]:
     """Cut a text into pieces. Return the start and the end of each, in order. Text between them has nothing
-    to speak."""
+    to speak. No piece begins or ends within what CODE_BLANK stands for."""
     return list(_pieces(text, language, Turns(text, names), most))
 
 
@@ -119,7 +120,8 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
                     break
                 end = pause.end
         if turns.have_speech(text, start, end):
-            yield start, end
+            piece = text[start:end].rstrip(CODE_BLANK)
+            yield start + len(piece) - len(piece.lstrip(CODE_BLANK)), start + len(piece)
         start = end
 
 

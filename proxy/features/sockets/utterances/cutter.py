@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from policies import text_tags
+from policies.markdown.marks import code_blocks
 from speech_engine.text import cleaning
 from speech_engine.text.dialogue import dialogue_ends
 
@@ -76,14 +77,18 @@ class Cutter:
     A sentence is closed when a further word behind it is whole, at an end mark such as `。`, at a flush, or
     when its writer rests after an end mark. A long one is cut at a clause mark or a blank. The `language`
     decides about the ends of sentences, and may become known later. If the text `is_one_piece`, it is spoken
-    at its end alone.
+    at its end alone. With `skips_code`, a block of code is in no piece. It waits for its last line; a block
+    without one is text.
     """
 
-    def __init__(self, *, language: str = "", splits: bool = True, is_ssml: bool = False) -> None:
+    def __init__(
+        self, *, language: str = "", splits: bool = True, is_ssml: bool = False, skips_code: bool = False
+    ) -> None:
         self.language = language
         self.is_one_piece = False
         self.has_ended = False
         self._splits = splits
+        self._skips_code = skips_code
         self._kind = SsmlCut if is_ssml else Cut
         # The text that is not taken yet, and its place in all text.
         self._text = ""
@@ -194,8 +199,20 @@ class Cutter:
         if _ends_with_mark(window) and not _is_inside(_spans(_PROTECTED, window), len(window)):
             self.close_text()
 
+    def _leave_out_code(self) -> int | None:
+        """Take the blocks of code with nothing to say before them. Return where the next one begins."""
+        while self._skips_code and (block := next(code_blocks(self._text), None)) is not None:
+            start, last = block[0].start(), block[1]
+            if last is None and self.has_ended:
+                break
+            if last is None or self._has_speech(self._text[:start]):
+                return start
+            self._take_text(last.end())
+        return None
+
     def _find_ends(self) -> list[int]:
-        text = self._text[:_WINDOW]
+        code = self._leave_out_code()
+        text = self._text[:_WINDOW][:code]
         hard, quoted = _spans(_PROTECTED, text), _spans(_QUOTED, text)
         places = set[int]()
         for end in dialogue_ends(text, self.language)[:-1]:
@@ -210,8 +227,8 @@ class Cutter:
             for end in places
             if not _is_inside(hard, end) and (end <= self._flushed or not _is_inside(quoted, end))
         )
-        if 0 < self._flushed <= len(text):
-            ends = sorted({*ends, self._flushed})
+        closed = [each for each in (self._flushed, code or 0) if 0 < each <= len(text)]
+        ends = sorted({*ends, *closed})
         return list(_with_long_cut(text, ends, hard))
 
 

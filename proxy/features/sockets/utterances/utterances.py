@@ -31,7 +31,12 @@ class Utterances:
         terms, _ = await self._speaking.admission.admit(caller)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         planner = PiecePlanner(self._speaking, self._callers, self._engines, caller, terms, request)
-        cutter = Cutter(language=request.language or "", splits=settings.splits, is_ssml=settings.is_ssml)
+        cutter = Cutter(
+            language=request.language or "",
+            splits=settings.splits,
+            is_ssml=settings.is_ssml,
+            skips_code=not settings.is_ssml and request.markdown != "off" and request.code == "skip",
+        )
         stream = AsyncExitStack()
         await stream.enter_async_context(self._ledger.stream(id_, payer))
         return Utterance(id_, cutter, planner, Delivery(listener, settings.form), stream)

@@ -27,9 +27,9 @@ EXCEPTIONS = {
 }
 
 
-def fed(text: str, language: str = "en", step: int = 1) -> list[Cut]:
+def fed(text: str, language: str = "en", step: int = 1, *, skips_code: bool = False) -> list[Cut]:
     """Return the sentences of a text that comes in steps, each taken as soon as it is closed."""
-    cutter, found = Cutter(language=language), list[Cut]()
+    cutter, found = Cutter(language=language, skips_code=skips_code), list[Cut]()
     for at in range(0, len(text), step):
         cutter.receive_text(text[at : at + step], 0.0)
         while (cut := cutter.next_cut(0.0, is_first=True)) is not None:
@@ -147,6 +147,36 @@ def test_a_text_with_nothing_to_say_has_no_piece(text: str) -> None:
     cutter.end_text()
     assert cutter.next_cut(0.0, is_first=True) is None
     assert not cutter.has_more
+
+
+CODE = f"```python\n{'print(1). Then this. ' * 3}\n" + "x = [1]\n" * 400 + "```\n"
+
+
+@each_row("step", [1, 7, 5000])
+def test_a_block_of_code_is_in_no_piece(step: int) -> None:
+    text = f"Here it is:\n{CODE}Now run it. Or this one:\n\n> {CODE[:-4]}> ```\n{CODE}That is all.\n{CODE}"
+    cuts = fed(text, step=step, skips_code=True)
+    assert [cut.text.strip() for cut in cuts] == [
+        "Here it is:",
+        "Now run it.",
+        "Or this one:",
+        "That is all.",
+    ]
+    assert all(text[cut.start :].startswith(cut.text) for cut in cuts)
+    assert fed(CODE, step=step, skips_code=True) == []
+    assert "".join(cut.text for cut in fed(text, step=5000)) == text
+
+
+def test_an_open_block_waits_for_its_end_and_is_text_without_one() -> None:
+    cutter = Cutter(language="en", skips_code=True)
+    cutter.receive_text("So:\n```\nx = 1. Then ", 0.0)
+    cutter.close_text()
+    assert cutter.next_cut(9.0) == (0, "So:\n")
+    assert cutter.next_cut(9.0) is None
+    cutter.receive_text("y. ", 9.0)
+    assert cutter.next_cut(99.0) is None
+    cutter.end_text()
+    assert cutter.next_cut(99.0) == (4, "```\nx = 1. Then y. ")
 
 
 _ALPHABET = st.sampled_from(

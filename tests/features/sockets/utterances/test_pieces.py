@@ -219,9 +219,29 @@ async def test_a_price_by_job_makes_one_piece(tmp_path: Path) -> None:
     assert [(row.characters, row.credits) for row in rows] == [(len(TWO) + 10, 1_000_000)]
 
 
-async def test_a_text_with_nothing_to_say_is_an_empty_utterance(tmp_path: Path) -> None:
+@each_row("code, said, characters", [("skip", "So: Done.", 11), ("read", "So: x = 1 Done.", 33)])
+@simulated
+async def test_a_block_of_code_is_silent_and_free(
+    tmp_path: Path, code: str, said: str, characters: int
+) -> None:
+    engine = Scripted(*spoken(0.5))
+    async with rig(tmp_path, engines={"one": engine, "two": Scripted()}) as one:
+        speech = await one.begin("So:\n```\nx = 1\n```\n", code=code)
+        speech.utterance.flush()
+        await asyncio.sleep(9.0)
+        speech.utterance.add("Done.\n```\n\n```\n")
+        speech.utterance.flush()
+        await asyncio.sleep(9.0)
+        end = await speech.whole()
+        rows = await one.check(end)
+    assert " ".join(each.spoken for job in engine.jobs for each in job.segments) == said
+    assert (end.failure, len(rows), end.usage.characters) == (None, end.pieces, characters)
+
+
+@each_row("text", [" … !", "```\nx = 1\n```"])
+async def test_a_text_with_nothing_to_say_is_an_empty_utterance(tmp_path: Path, text: str) -> None:
     async with rig(tmp_path, engines={"one": Scripted(), "two": Scripted()}) as one:
-        speech = await one.begin(" … !")
+        speech = await one.begin(text)
         end = await speech.whole()
         assert await one.check(end) == []
     assert (end.pieces, end.usage.characters, end.failure) == (0, 0, None)

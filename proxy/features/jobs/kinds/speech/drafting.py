@@ -51,9 +51,9 @@ async def draft_fields(
     call = await plan_piece(body.text[first_letter : first_letter + MOST_CHARACTERS])
     names = call.plan.cast
     borders = [place for place, _ in body.layout.gaps]
-    pieces, chapters = await asyncio.to_thread(
-        cut_text, body.text, body.chapters, call.plan.language, names, most, body.chosen, borders
-    )
+    skips_code = call.request.markdown != "off" and call.request.code == "skip"
+    cut = partial(cut_text, body.text, body.chapters, call.plan.language, names, most, body.chosen, borders)
+    pieces, chapters = await asyncio.to_thread(cut, skips_code=skips_code)
     fields = StepFields(
         sent=body.sent,
         cast=names,
