@@ -11,17 +11,19 @@ from proxy.engines.registry import Registry
 from proxy.feature import AppContext, Feature, FeatureInstance
 from proxy.telemetry.background import RepeatingTask
 
+_LOOK_S = 1.0
+
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     if context.engines is None:  # a command without engines suggests no models
         yield FeatureInstance(context)
         return
-    from proxy.features.models.fetch_note import LOOK_EVERY_S, FetchWatch
+    from proxy.features.models.fetch_note import FetchWatch
     from proxy.features.models.listing import open_galleries
 
     watch = FetchWatch(context.engines, context.config_at_start)
-    looking = RepeatingTask("fetch", watch.show_progress, LOOK_EVERY_S, context.metrics)
+    looking = RepeatingTask("look at a fetch", watch.show_progress, _LOOK_S, context.metrics)
     try:
         yield FeatureInstance(
             context._replace(model_command_for=open_galleries(context.registry).command_for)

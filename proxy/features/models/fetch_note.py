@@ -22,7 +22,6 @@ from speech_engine.host.pipe_messages import HostState
 if TYPE_CHECKING:
     from proxy.engines.hosts.hosted import HostedEngine
 
-LOOK_EVERY_S = 1.0
 _UNSEEN_S = 10.0
 """A supervisor has seen what was fetched, or still refuses it, this long after the note has gone."""
 _BEGUN_PART = 0.02

@@ -31,6 +31,7 @@ ALL = {
     "erasures of other servers": (1.0, "tombstones"),
     "holds renewal": (6.0, "a renewal of leases"),
     "introductions of engines elsewhere": (1.0, "machines that cost money"),
+    "look at a fetch": (1.0, "what is shown of a fetch"),
     "look at other machines": (5.0, "the lease of who leads"),
     "note of voices that spoke": (60.0, "arrears in memory"),
     "open streams": (0.0, "streams of keys that are refused"),
