@@ -191,7 +191,16 @@ class Engines:
     def is_busy(self, name: str) -> bool:
         """Tell whether hosts of this engine speak for this worker now."""
         engine = self._live[name]
-        return not isinstance(engine, WITHOUT_HOSTS) and engine.is_busy
+        return not isinstance(engine, WITHOUT_HOSTS) and any(each.running for each in engine.processes)
+
+    def has_line(self, name: str) -> bool:
+        """Tell whether texts wait for a slot of this local engine, as far as this worker knows."""
+        engine = self._live[name]
+        if isinstance(engine, CloudEngine):
+            return any(key.slots.waiting for key in engine.keys)
+        if isinstance(engine, InProcessEngine | RemoteEngine):
+            return isinstance(engine, InProcessEngine) and engine.has_line
+        return sum(each.load for each in engine.processes) > engine.slots
 
     def stands_in(self, name: str) -> StandsIn:
         return "same_gender" if name in self._sections and self._sections[name].stands_in else ""

@@ -224,8 +224,8 @@ class FirstAudio:
         engine = self._engines[model.engine]
         attempt.watch(stream.deadline, engine, job, silent_s)
         if silent_s and model.info.is_local and call.goes_whole:
-            # No listener waits and no candidate follows, so what the engine has begun goes on.
-            attempt.deadline, stream.deadline.begun_s = stream.deadline, IDLE_S
+            # No candidate follows, so what the engine has begun goes on while nobody waits for its slot.
+            attempt.deadline = stream.deadline.go_on(IDLE_S, partial(self._engines.has_line, model.engine))
         if (post := stream.candidate.post) is not None:
             self._expect_post(job, stream.candidate, post)
             first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)

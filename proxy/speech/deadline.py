@@ -6,12 +6,15 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 _FAR_S = 3.0
 """No handle is set further ahead: after the 30 s to the first audio come shorter limits, and a nearer moment
 would need a new handle in each answer."""
+_LOOK_S = 1.0
+"""The time between two looks whether others wait for the slot of an answer that goes on."""
 
 
 class MovingTimer:
@@ -115,18 +118,29 @@ class Deadline(StoppableBlock, MovingTimer):
 
 
 class AudioTimeout(Deadline):
-    """A candidate's first audio is due at `ends_at`, or `begun_s` after its engine has begun. A provider that
-    has the request may be silent for `silent_s`; its time to the first sound is added to `first_bytes_s`."""
+    """A candidate's first audio is due at `ends_at`. One that may `go_on` has `begun_s` from the start of its
+    engine, while no other text waits there. A provider that has the request may be silent for `silent_s`; its
+    time to the first sound is added to `first_bytes_s`."""
 
     ends_at = silent_s = math.inf
-    dispatched_at = begun_s = 0.0
+    dispatched_at = begun_s = _goes_on_until = 0.0
     first_bytes_s: deque[float] | None = None
+    has_line: Callable[[], bool]
+
+    def go_on(self, begun_s: float, has_line: Callable[[], bool]) -> Self:
+        self.begun_s, self.has_line = begun_s, has_line
+        return self
+
+    def expire(self) -> None:
+        if time.monotonic() < self._goes_on_until and not self.has_line():
+            self.expire_in(_LOOK_S)
+        else:
+            super().expire()
 
     def limit_silence(self, is_dispatched: bool) -> float:
         """Note whether the engine has the request now. Return how long it may be silent."""
-        if is_dispatched and self.begun_s:
-            self.ends_at = max(self.ends_at, time.monotonic() + self.begun_s)
-            self.expire_at(self.ends_at)
+        if is_dispatched:
+            self._goes_on_until = time.monotonic() + self.begun_s
         if self.silent_s < math.inf:
             self.dispatched_at = time.monotonic() if is_dispatched else 0.0
             silent_until = self.dispatched_at + self.silent_s if is_dispatched else self.ends_at
@@ -134,7 +148,8 @@ class AudioTimeout(Deadline):
         return self.silent_s
 
     def end_silence(self) -> None:
-        """Note that the provider works, or was given up."""
+        """Note that the engine works, or was given up."""
+        self._goes_on_until = 0.0
         if self.silent_s < math.inf:
             if self.dispatched_at and self.first_bytes_s is not None:
                 self.first_bytes_s.append(time.monotonic() - self.dispatched_at)

@@ -26,7 +26,7 @@ async def run_stoppable(
     sharers: Sized = (0, 0),
 ) -> T:
     """Do some work in a thread, and call `tick` until it ends. Work that takes too long is stopped. Time in
-    which one of the `sharers` of the threads is left does not count: nothing waits for it to end.
+    which one of the `sharers` of the threads is left does not count: its caller ends it if others wait.
 
     When this is cancelled, the work is stopped, and its thread is free when this ends. Raise EngineFailed.
     """

@@ -22,7 +22,7 @@ _FIRST_PICTURE = "\u2190"
 def cleaned(text: str) -> tuple[str, list[int] | None]:
     """Return the composed text without control characters, and each character's place in the source. If no
     place has changed, the places are None. White space stays as it is."""
-    if text.isprintable() and unicodedata.is_normalized("NFC", text):
+    if text.replace("\n", " ").isprintable() and unicodedata.is_normalized("NFC", text):
         return text, None  # nearly every text, and quicker by far
     places = [place for place, character in enumerate(text) if _stays(character)]
     characters = text if len(places) == len(text) else "".join(text[place] for place in places)

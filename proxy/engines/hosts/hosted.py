@@ -82,8 +82,8 @@ class HostedEngine(HelloEngine):
         return f"<HostedEngine {self.name}: {self.state}, {running} running>"
 
     @property
-    def is_busy(self) -> bool:
-        return any(process.running for process in self._processes.values())
+    def processes(self) -> Collection[HostProcess]:
+        return self._processes.values()
 
     @property
     def slots(self) -> int:

@@ -39,6 +39,10 @@ class InProcessEngine(HelloEngine):
     def slots(self) -> int:
         return self._slots.count
 
+    @property
+    def has_line(self) -> bool:
+        return self._slots.waiting > 0
+
     async def health(self) -> HealthReport:
         return self._slots.health()
 

@@ -7,6 +7,7 @@ import asyncio
 import gc
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
@@ -245,12 +246,17 @@ class Rig:
                 beside = asyncio.create_task(neighbour())
                 await asyncio.sleep(0.03)
                 before, gone = answered, self.units
+                answer, began_s = asyncio.create_task(self.send(request)), time.process_time()
                 try:
-                    async with asyncio.timeout(LIMIT_S):
-                        status, said = await self.send(request)
+                    # Processor seconds, which the neighbour uses too: the machine may be busy.
+                    while not answer.done() and time.process_time() - began_s < LIMIT_S:
+                        await asyncio.wait((answer,), timeout=1.0)
+                    assert answer.done(), "no answer"
+                    status, said = answer.result()
                     during, units = answered - before, self.units - gone
                     await asyncio.sleep(0.03)
                 finally:
+                    answer.cancel()
                     is_over.set()
                     await beside
         cpu_s += self._meter.cpu_s() - answered * self._neighbour_cpu_s

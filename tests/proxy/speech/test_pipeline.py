@@ -146,13 +146,20 @@ async def test_what_a_named_model_has_begun_goes_on_where_it_is_sent_whole(
     async with inside(tmp_path, BUDGET, {"one": slow, "two": quick}) as server:
         status, _, engine = await ask(server, model=model, response_format=form)
         assert (status, engine) == found
-        # In line it has the usual time.
-        took_all = [asyncio.create_task(ask(server, model="one/m", response_format="wav")) for _ in "ab"]
-        await asyncio.sleep(0.1)
-        status, *_ = await ask(server, model="one/m", response_format="wav")
-        assert (status, slow.open) == (503, 2)
-        for task in took_all:
-            task.cancel()
+
+
+@simulated
+async def test_what_has_begun_ends_in_its_usual_time_if_others_wait(tmp_path: Path) -> None:
+    slow = Scripted(lambda: asyncio.sleep(299.0), *spoken(0.5))
+    async with inside(tmp_path, BUDGET, {"one": slow, "two": Scripted()}) as server:
+        began = time.monotonic()
+        whole = [asyncio.create_task(ask(server, model="one/m", response_format="wav")) for _ in "ab"]
+        await asyncio.sleep(0.25)
+        waits = asyncio.create_task(ask(server, model="one/m", response_format="wav"))
+        assert [(await each)[0] for each in whole] == [503, 503]
+        # It got their slot, and nobody waits for it.
+        assert time.monotonic() - began < 1.0
+        assert (await waits)[0] == 200
 
 
 @simulated
