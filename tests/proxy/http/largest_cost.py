@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,18 @@ import pytest
 from proxy.storage import postgres_calls, sqlite_batch, turns
 
 MOST_CPU_S = 5.0
+"""Processor seconds of a machine whose `slowness` is 1."""
+_USUAL_S = 0.11
+"""What `slowness` measures on such a machine while nothing else runs there."""
 MOST_STAYS_BYTES = 32 * 2**20
+
+
+def slowness() -> float:
+    """Return how many times longer a fixed work takes now: neighbours share the processor's caches."""
+    began = time.thread_time()
+    for _ in range(4000):
+        " ".join(each.lower() for each in re.findall(r"\w+", "A word, and another one. " * 40))
+    return max(1.0, (time.thread_time() - began) / _USUAL_S)
 
 
 class Felt(NamedTuple):

@@ -10,7 +10,7 @@ from tests.databases import ALL_STORES
 from tests.proxy.http.described import Document
 from tests.proxy.http.every_endpoint import Everything
 from tests.proxy.http.largest import Row, rows_of, unbounded
-from tests.proxy.http.largest_cost import MOST_CPU_S, MOST_STAYS_BYTES, Felt
+from tests.proxy.http.largest_cost import MOST_CPU_S, MOST_STAYS_BYTES, Felt, slowness
 from tests.proxy.http.largest_rig import MOST, SOME, Amount, Rig, rig
 from tests.proxy.http.largest_shapes import shaped_rows
 
@@ -96,7 +96,9 @@ async def felt_of(rig: Rig, row: Row) -> Felt:
     if felt.cpu_s > MOST_CPU_S:
         # The neighbour's own time is an estimate, which is too low on a busy machine.
         await rig.prepare(row)
-        felt = felt._replace(cpu_s=(await rig.feel(rig.encoded(row), is_alone=True)).cpu_s)
+        before = slowness()
+        alone = await rig.feel(rig.encoded(row), is_alone=True)
+        felt = felt._replace(cpu_s=alone.cpu_s / max(before, slowness()))
     rig.note(row, felt.status, felt.said)
     return felt
 
