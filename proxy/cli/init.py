@@ -26,7 +26,7 @@ def shop(
     voices: Annotated[Literal["natural", "plain"], typer.Option(help="plain: a robot's.")] = "natural",
     form: Printed = None,
 ) -> None:
-    """Write ./config.toml for a server that sells speech, fetch natural voices, and check it.
+    """Write a shop's ./config.toml, fetch natural voices, and check all.
 
     A file `secrets` beside it becomes `secrets_file`.
     """
