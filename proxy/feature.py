@@ -163,7 +163,7 @@ class RevisionContext(NamedTuple):
     answering: Answering | None = None
 
 
-class Work(Protocol):
+class Tasks(Protocol):
     """The durable tasks of one kind; `proxy/queue` has them. `voxgate worker` runs those that are
     `is_for_workers`."""
 
@@ -205,7 +205,7 @@ class FeatureInstance(NamedTuple):
     context: AppContext
     additions_for: Callable[[RevisionContext], Additions] = lambda _: Additions()
     set_derived_things: Callable[[DerivedData], None] = lambda _: None
-    task_kinds: tuple[Work, ...] = ()
+    task_kinds: tuple[Tasks, ...] = ()
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
@@ -307,7 +307,7 @@ class OpenFeatures(NamedTuple):
         return all([await feature.is_gone_remotely(voice) for feature in self.features])
 
     @property
-    def task_kinds(self) -> list[Work]:
+    def task_kinds(self) -> list[Tasks]:
         return [kind for feature in self.features for kind in feature.task_kinds]
 
     def additions_for(self, revision: RevisionContext) -> Additions:

@@ -175,7 +175,9 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
         able = [(model, speaker) for model, speaker in able if not speaker.stands_in]
     # A natural model has the voice, so a robot is not what was asked for, also in a language of its own.
     offered = () if offer.is_pinned else (*offer.in_order, *offer.beyond_route)
-    is_unasked = any(each.info.is_trained and find_speaker(voice, each, query) for each in offered)
+    is_unasked = not all(model.info.is_trained for model, _ in able) and any(
+        each.info.is_trained and find_speaker(voice, each, query) for each in offered
+    )
     if not able and error is None:
         error = NoCandidate("model", "engine_unavailable", _NO_SUBSTITUTE, retry_after_s=2.0, engine=may_come)
     return Decision(

@@ -175,10 +175,11 @@ def strictest_licence(models: Iterable[StoredModel]) -> str:
 def _model_for(plugin: str, name: str, data: str) -> StoredModel:
     model = ModelStore(data).stored_model(name)
     if model is None:
-        with suppress(OSError):
-            note = ModelStore(data).folder / FETCH_NOTE
-            text, is_young = note.read_text(), time.time() - note.stat().st_mtime < FETCH_SILENT_S
-            if is_young and f'"{plugin}"' in text and '"fault":""' in text:
+        with suppress(OSError, msgspec.MsgspecError, KeyError, TypeError):
+            path = ModelStore(data).folder / FETCH_NOTE
+            note = msgspec.json.decode(path.read_bytes())
+            is_young = time.time() - path.stat().st_mtime < FETCH_SILENT_S
+            if is_young and plugin in note["plugins"] and not note["fault"]:
                 raise ModelAbsent(f"{name} is not there yet: voxgate engines says how far it is fetched")
         command = (
             f"voxgate models pull {name}, or: voxgate models import PATH --engine {plugin} --name {name}"

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from proxy.app import Worker
 from proxy.config.config_toml import Config
-from proxy.feature import Work
+from proxy.feature import Tasks
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import ServerProtocol, server_protocol
 
@@ -72,7 +72,7 @@ class HttpFront:
 class WorkFront:
     """Works on queued tasks, and serves no requests. At its end, running tasks may use the drain."""
 
-    def __init__(self, task_kinds: Sequence[Work], config: Config) -> None:
+    def __init__(self, task_kinds: Sequence[Tasks], config: Config) -> None:
         self._task_kinds = task_kinds
         self._stop_requested = asyncio.Event()
         self.revise(config)

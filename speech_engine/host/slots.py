@@ -307,10 +307,10 @@ class Slots:
         return self._order.pop(head)
 
     def _has_room(self, turn: SlotTurn) -> bool:
-        """Tell whether the turn may have a free slot. A recording holds it until its end, so an account whose
-        recordings are heard gets one more only while less than half are taken."""
+        """Tell whether the turn may have a free slot. Some are kept from speech that is made ahead, and from
+        recordings, which hold one to their end: an account that has one gets at most half."""
         if turn.urgency == "ahead" and self._batch is None:
-            ahead = len([other for other in self._running if other.urgency == "ahead"])
+            ahead = sum(other.urgency == "ahead" for other in self._running)
             return ahead < self.count - self.count // SHORT_PART
         if not turn.hears:
             return True

@@ -6,7 +6,7 @@ import re
 
 from speech_engine.text.sentences import base_language, sentence_ends
 
-may_be_dialogue = re.compile(r"[\"“„«»‹‘]|(?<!\w)'|[—–]|[?!…] ?-").search
+may_be_dialogue = re.compile(r"[\"“”„«»‹›‘]|(?<!\w)['’]|[—–]|(?:[?!…]|\.\.\.)[^\S\n]*-").search
 """A quick check: most texts have none of these, and need no more than `sentence_ends`."""
 
 # sentencex cuts nothing between quotation marks, however long a speech is.

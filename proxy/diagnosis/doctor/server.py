@@ -38,9 +38,8 @@ def server(config: Config) -> Iterator[Finding]:
     yield ok("server", f"running on {data}")
     for engine in answer["data"]:
         if engine["state"] == "failed":
-            why, _, command = engine["reason"].rpartition("run: ")
-            do = f"run {command}" if why else _mend(config, engine["name"])
-            yield wrong("engine", f"{engine['name']} failed: {engine['reason']}", do)
+            failed = f"{engine['name']} failed: {engine['reason']}"
+            yield wrong("engine", failed, _mend(config, engine["name"]))
         elif engine["state"] != "ready" or engine["reason"]:
             says = ": ".join(filter(None, (f"{engine['name']} is {engine['state']}", engine["reason"])))
             yield note("engine", says, "see voxgate engines; while it starts, try again in a moment")
@@ -51,7 +50,7 @@ def _mend(config: Config, engine: str) -> str:
     if section is not None and section.cluster:
         hosts = f"the hosts of [clusters.{section.cluster}]"
         return f"mend or start {hosts}, which the server finds by itself; its log has cluster.watch.failed"
-    return f"mend it and restart the server; see its log and voxgate engines, {engine}"
+    return f"do what it says, or mend it and restart the server; see its log and voxgate engines, {engine}"
 
 
 def _idle(data: Path) -> Finding:

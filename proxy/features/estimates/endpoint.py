@@ -130,8 +130,8 @@ class Estimates(Resource):
         parts = [run.part for run in call.totals.parts]
         spoken = [*zip(parts, call.totals.speaking_candidates, strict=True)]
         models = [candidate.models for _, candidate in spoken]
-        substituted = [part for part, each in spoken if each.substitute]
-        reason, installed = self._reason(speech.model, substituted[0]) if substituted else (None, None)
+        other = next((part for part, each in spoken if each.substitute), None)
+        reason, installed = self._reason(speech.model, other) if other else (None, None)
         return reply(
             Estimate(
                 language=call.plan.language,

@@ -25,7 +25,7 @@ from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
-from proxy.features.models.fetch_note import FetchNote, command_for
+from proxy.features.models.fetch_note import FetchNote, command_for, note_path
 from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.features.models.natural_file import (
     give_to_owner_after,
@@ -55,8 +55,9 @@ def fetch_natural_voices(here: CommandContext) -> dict[str, Any]:
         ready, faults = _fetch_models(config, loaded, listed, shown)
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
-    faults |= unbuilt or {}
-    layer = _add_to_layer(config, ready, faults, stands_in=unbuilt == {})
+    if unbuilt:
+        faults[natural_voices.STAND_IN] = unbuilt
+    layer = _add_to_layer(config, ready, faults, stands_in=unbuilt == "")
     now = here.config()
     return {
         "ready": [each.name for each in ready],
@@ -83,9 +84,9 @@ def fetch_before_start(here: CommandContext) -> str:
         return _begin_first(config, loaded, here)
     if stored.sections:
         stands_in = f"engines.{natural_voices.STAND_IN}" in config.natural
-        unbuilt = (_build_stand_in(config, loaded, None) or {}) if stands_in else {}
-        for name, why in unbuilt.items():
-            _say_missing(why, f"{name} cannot speak", _natural_command(here))
+        unbuilt = _build_stand_in(config, loaded, None) if stands_in else ""
+        if unbuilt:
+            _say_missing(unbuilt, f"{natural_voices.STAND_IN} cannot speak", _natural_command(here))
         lost = _find_lost(config, loaded, stored)
         return _announce_rest(config, lost, stands_in=stands_in and not unbuilt)
     if (Path(config.data) / natural.FILE).stat().st_size:
@@ -116,7 +117,7 @@ def fetch_rest(here: CommandContext) -> None:
     for pause_s in _PAUSES_S:
         stored = natural_file.read_checked(Path(config.data))
         if stored is None or not (lacking := _find_lost(config, loaded, stored)):
-            FetchNote(config.data, ()).remove_note()
+            note_path(config.data).unlink(missing_ok=True)
             return
         note, command = FetchNote(config.data, lacking), command_for(lacking, _natural_command(here))
         try:
@@ -141,7 +142,7 @@ def _begin_first(config: Config, loaded: Registry, here: CommandContext) -> str:
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in licence_lines(each)))
         if unbuilt := _build_stand_in(config, loaded, None):
-            raise CommandRefused("; ".join(unbuilt.values()))
+            raise CommandRefused(unbuilt)
         _add_to_layer(config, listed, {}, stands_in=unbuilt is not None)
         return _announce_rest(config, listed, stands_in=unbuilt is not None)
     except (CommandRefused, OSError) as fault:
@@ -210,8 +211,8 @@ def _fetch_models(
             return fetched
 
 
-def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> dict[str, str] | None:
-    """Build the environment of the stand-in, unless it exists. Return {}, or the fault by the plugin's name.
+def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> str | None:
+    """Build the environment of the stand-in, unless it exists. Return the fault, or "".
     None: the operator configures this plugin."""
     if own_sections(config, natural_voices.STAND_IN):
         return None
@@ -222,8 +223,8 @@ def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> dict[s
                 loaded, natural_voices.STAND_IN, lambda each: shown.build(each._replace(title=title))
             )
     except CommandRefused as fault:
-        return {natural_voices.STAND_IN: str(fault)}
-    return {}
+        return str(fault)
+    return ""
 
 
 def _add_to_layer(

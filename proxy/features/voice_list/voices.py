@@ -69,10 +69,8 @@ class VoiceTools(NamedTuple):
         if revision.catalogue is None or revision.plans is None:
             return None
         find = revision.context.find_shared_or
-        return cls(
-            *(revision.catalogue, revision.library, revision.plans),
-            *(find(NoMisheardRates()), find(NoVoiceSamples())),
-        )
+        rates, samples = find(NoMisheardRates()), find(NoVoiceSamples())
+        return cls(revision.catalogue, revision.library, revision.plans, rates, samples)
 
     async def voice_entries(self, request: Request) -> VoiceEntries:
         """Return what makes the entries of the caller's voices; without a caller, of the public ones."""

@@ -44,6 +44,9 @@ CUT = [
     ("fr", "« Je sais. |Tu mens ! |Tu le sais. » |Il partit."),
     ("hi", "“मैं जानता हूँ। |जाओ!” उसने कहा।"),
     ("zh", "“你去哪里？”|他问。|“家。”"),
+    ("sv", "”Var är han?” frågade hon."),
+    ("en", "’Where?’ she asked. |Yes."),
+    ("en", "Wait... - he said. |Yes."),
 ]
 
 
@@ -58,4 +61,5 @@ def test_a_sentence_ends_where_another_begins(language: str, marked: str) -> Non
     parts = [part.strip() for part in marked.split("|")]
     text = marked.replace("|", "")
     ends = (dialogue_ends if may_be_dialogue(text) else sentence_ends)(text, language)
+    assert ends == dialogue_ends(text, language)
     assert [text[begin:end].strip() for begin, end in zip((0, *ends), ends, strict=False)] == parts

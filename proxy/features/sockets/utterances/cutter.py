@@ -201,7 +201,7 @@ class Cutter:
 
     def _leave_out_code(self) -> int | None:
         """Take the blocks of code with nothing to say before them. Return where the next one begins."""
-        while self._skips_code and (block := next(code_blocks(self._text), None)) is not None:
+        while self._skips_code and "```" in self._text and (block := next(code_blocks(self._text), None)):
             start, last = block[0].start(), block[1]
             if last is None and self.has_ended:
                 break
@@ -222,14 +222,13 @@ class Cutter:
         if self._kind is SsmlCut:
             # A sentence that fills an element ends behind it: "<p>Four five.</p>".
             places = {tags.end() if (tags := _END_TAGS.match(text, end)) else end for end in places}
-        ends = sorted(
+        ends = {
             end
             for end in places
             if not _is_inside(hard, end) and (end <= self._flushed or not _is_inside(quoted, end))
-        )
-        closed = [each for each in (self._flushed, code or 0) if 0 < each <= len(text)]
-        ends = sorted({*ends, *closed})
-        return list(_with_long_cut(text, ends, hard))
+        }
+        closed = {each for each in (self._flushed, code or 0) if 0 < each <= len(text)}
+        return list(_with_long_cut(text, sorted(ends | closed), hard))
 
 
 _Spans = Sequence[tuple[int, int]]

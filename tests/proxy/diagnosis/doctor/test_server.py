@@ -125,7 +125,7 @@ def test_an_engine_that_could_not_be_fetched_is_named_with_the_command(shared: S
     def named() -> list[str]:
         return [row["do"] for row in said(shared, "doctor")["engine"] if fault in row["found"]]
 
-    until(lambda: named() == ["run voxgate voices natural"])
+    until(lambda: [each.partition(",")[0] for each in named()] == ["do what it says"])
 
 
 def test_the_server_of_another_folder_is_told_apart(shared: Server, tmp_path: Path) -> None:
