@@ -175,7 +175,7 @@ MORE: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "TranscriptionForm": {"most keywords": {"keywords": ["k" * 7] * 1000, "prompt": DROPPED}},
     "TranscriptionJobForm": {"most keywords": {"keywords": ["k" * 7] * 1000, "prompt": DROPPED}},
 }
-_PARTS = Shape("the most parts", {f"part{number}": "x" * 12_000 for number in range(20)})
+_PARTS = Shape("the most parts", {f"part{number}": "x" * 16_000 for number in range(15)})
 """The most parts of a form, in all nearly the most bytes."""
 _DEEP = Shape("a deep member", {}, {}, b"[" + b",".join([b"[" * 400 + b"]" * 400] * 100) + b"]")
 OF_FILES: Mapping[str, Callable[[], Sequence[Shape]]] = {
