@@ -14,6 +14,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from proxy.audio.encode import open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, OutputForm
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
-from proxy.features.books.book_reader import open_book_reader
+from proxy.features.books.book_reader import BookReader
 from proxy.features.books.reading.book import ReadRules
 from proxy.features.dubs.child_orders import SoundOrder
 from proxy.features.dubs.mixing import Ducking
@@ -85,8 +86,8 @@ async def books(files: JobFiles) -> None:
         found = list[int]()
 
         async def read(file: StoredFile = file, found: list[int] = found) -> None:
-            async with open_book_reader() as reader:
-                book = await reader.read("acc_1", file, "novel.epub", ReadRules(), "")
+            async with aclosing(BookReader()) as reader:
+                book = await reader.read_book("acc_1", file, "novel.epub", ReadRules(), "")
             found.append(sum(len(part.text) for each in book.chapters for part in each.sections))
 
         await read()
@@ -95,7 +96,7 @@ async def books(files: JobFiles) -> None:
             await _row(f"a book is read: {name}, {size}", read)
 
         async def cover(file: StoredFile = file) -> None:
-            async with open_book_reader() as reader:
+            async with aclosing(BookReader()) as reader:
                 await reader.read_cover("acc_1", file, "novel.epub", waits=False)
 
         await _row(f"its cover: {name}", cover)
@@ -145,15 +146,13 @@ async def dubs(files: JobFiles) -> None:
     original = await _stored(files, _opus(minute, rate_hz))
 
     async def count() -> None:
-        sounds = OriginalSounds()
-        await sounds.measure("acc_1", original)
-        await sounds.close_process()
+        async with aclosing(OriginalSounds()) as sounds:
+            await sounds.measure("acc_1", original)
 
     async def decode() -> None:
-        sounds = OriginalSounds()
-        async for _part in sounds.sound_parts(original, SoundOrder(rate_hz)):
-            pass
-        await sounds.close_process()
+        async with aclosing(OriginalSounds()) as sounds:
+            async for _part in sounds.sound_parts(original, SoundOrder(rate_hz)):
+                pass
 
     await _row("an hour of Opus is counted", count)
     await _row("an hour of Opus is decoded", decode)

@@ -31,8 +31,8 @@ class DubInputs:
         self._files = files
 
     async def close_readers(self) -> None:
-        await self._reader.close_process()
-        await self.originals.close_process()
+        await self._reader.aclose()
+        await self.originals.aclose()
 
     async def read_inputs(self, account: str, fields: DubFields, length_s: float | None) -> DubText:
         """Read the files of a request. Raises RequestFailed, VaultFailed."""
