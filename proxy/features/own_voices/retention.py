@@ -79,7 +79,7 @@ async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceU
     try:
         yield use
     finally:
-        await noting.close()
+        await noting.aclose()
         with suppress(StorageFailed):
             await use.write_uses()
 
