@@ -118,7 +118,7 @@ def _trimmed(sound: Sound) -> Sound:
 
 def _longest_pause_s(sound: Sound) -> float:
     loud = np.flatnonzero(np.abs(sound) > SILENT_SHARE * np.max(np.abs(sound)))
-    return float(np.max(np.diff(loud), initial=0)) / 24_000
+    return float(np.max(np.diff(loud) - 1, initial=0)) / 24_000
 
 
 if __name__ == "__main__":
