@@ -23,7 +23,8 @@ _MOST_AFTER_CUES_S = 60.0
 
 
 class DubInputs:
-    """Reads the files of dubs. Close it."""
+    """Reads the files of dubs. Close it. Of the texts, `mute` cues have only sounds, such as `[door slams]`.
+    An original `takes_first` if its channels cancel each other: only the first one is used."""
 
     def __init__(self, files: JobFiles) -> None:
         self.originals = OriginalSounds()
