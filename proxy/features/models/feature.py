@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from proxy.config.finding import Finding, ProbeResults, note
 from proxy.config.sections import Config
@@ -23,13 +23,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.models.listing import open_galleries
 
     watch = FetchWatch(context.engines, context.config_at_start)
-    looking = RepeatingTask("look at a fetch", watch.show_progress, _LOOK_S, context.metrics)
-    try:
-        yield FeatureInstance(
-            context._replace(model_command_for=open_galleries(context.registry).command_for)
-        )
-    finally:
-        await looking.close()
+    context = context._replace(model_command_for=open_galleries(context.registry).command_for)
+    async with aclosing(RepeatingTask("look at a fetch", watch.show_progress, _LOOK_S, context.metrics)):
+        yield FeatureInstance(context)
 
 
 def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
