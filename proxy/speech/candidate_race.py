@@ -17,6 +17,7 @@ from policies.routing import Candidate, PostSpeaker, move_late_last
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
+from proxy.helpers.outside import outside
 from proxy.ledger.budgets import Budgets
 from proxy.speech.attempt import Attempt, RepeatedSound, error_details, note_refusal
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
@@ -25,7 +26,7 @@ from proxy.speech.deadline import AudioTimeout
 from proxy.speech.engine_job import job_of, post_job_of
 from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_server_fault
 from proxy.speech.speech_request import SOURCE_HZ
-from proxy.speech.word_times import WordPositions
+from proxy.speech.spoken_word import no_words
 from speech_engine import (
     Convert,
     EngineError,
@@ -61,6 +62,7 @@ class FirstAudio:
         self.command_for = catalogue.command_for
         self._budgets = budgets
         self._within_s = within_s
+        self._words_of = outside("proxy.speech_steps.word_times", "words_of", no_words)
 
     def start_stream(
         self,
@@ -197,7 +199,7 @@ class FirstAudio:
         return CandidateStream(
             candidate,
             job,
-            partial(_positions, run, candidate, job),
+            partial(self._words_of, run, candidate, job),
             call.request.speed / job.speed,
             form,
             deadline,
@@ -271,11 +273,6 @@ class FirstAudio:
         engine = self._engines[post.model.engine]
         attempt.watch(stream.deadline, engine, job, provider_waits.LAST_SILENT_S)
         return engine.open(Convert(job), attempt.note_dispatch, spoken)
-
-
-def _positions(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositions:
-    read = run.text_read(is_untagged=candidate.text_key[1])
-    return WordPositions(read, job.segments, run.part.start, run.places)
 
 
 class CandidateRace:

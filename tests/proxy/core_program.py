@@ -38,7 +38,7 @@ broken = "tone"
 rpm = 3
 """
 NATURAL = '[engines.kokoro]\nmodel = "kokoro"\n[models]\n"tts-1-hd" = ["kokoro/standard", "tone/standard"]\n'
-OUTSIDE = ("proxy.text_rules",)
+OUTSIDE = ("proxy.speech_steps", "proxy.text_rules")
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 
 
