@@ -13,7 +13,6 @@ from policies.plans import UNLIMITED, build_terms
 from policies.routing import Binding, PostStep, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceCache
-from proxy.catalogue.post_steps import find_step
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosts.in_process import InProcessEngine
@@ -22,12 +21,13 @@ from proxy.features.admin import verify
 from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
+from proxy.speech_steps.post_steps import find_step
 from speech_engine import EngineVoice, ModelInfo, Started, Trained
 from tests.features.erasure.erasing import erase, erasure_of
 from tests.features.own_voices.saving import add_cast, saved
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.waiting import soon
 
 CONFIG = """

@@ -15,6 +15,7 @@ from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS, SoundFailed
 from proxy.audio.frames_mp3 import Original
 from proxy.audio.sound import Sound
 from proxy.errors import HostLost
+from proxy.speech.attempt import RepeaterAway
 from proxy.speech.speech_request import SOURCE_HZ
 from speech_engine import Audio, Encoded, EngineError, EngineFailed, Event, Finished, Started, Word, Words
 from speech_engine.host.engine_stream import EngineStream, run_to_end
@@ -33,10 +34,6 @@ _REQUEST_FAULTS = (
     speech_engine.UnusableSample,
 )
 """The errors that blame the request. From a repeating engine, they cannot be the request's fault."""
-
-
-class RepeaterAway(speech_engine.EngineUnavailable):
-    """The repeating engine is away, busy or unable. All candidates share it, so no other one is tried."""
 
 
 class FirstSpeech:

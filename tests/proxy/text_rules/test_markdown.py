@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from plugins.plain.plugin import PlainFrontEnd
 from plugins.tone.decode import decode
 from policies import segments
-from policies.markdown.reading import read_markdown
-from proxy.speech.word_times import InterpolatedWords, WordPositions
+from proxy.speech_steps.word_times import InterpolatedWords, WordPositions
+from proxy.text_rules.markdown import read_markdown
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded

@@ -1,4 +1,4 @@
-"""A body whose input is SSML, as the body of a text: all that follows is as for a text."""
+"""A body or a request whose text is SSML, as one of a plain text: all that follows is as for a text."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
-from policies.ssml import SsmlFault, SsmlText, read_ssml
+from policies.lexicon import MOST_INLINE_WORDS
 from proxy.errors import InvalidRequest
 from proxy.speech.speech_body import SpeechBody, check_text
+from proxy.speech.speech_request import SpeechRequest, checked_words
+from proxy.text_rules.ssml import SsmlFault, SsmlText, read_ssml
 
 _ROOT = "<speak>"
 
@@ -35,6 +37,14 @@ def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBod
     )
     check_text(made)
     return made
+
+
+def with_ssml(request: SpeechRequest, inside: str) -> SpeechRequest:
+    """Return a request that says what is inside of a <speak>. Raises InvalidRequest."""
+    document, lexicon = read_speech(inside, is_inside=True), request.lexicon
+    if document.words:
+        lexicon = checked_words(lexicon_with(lexicon, document.words), "lexicon", MOST_INLINE_WORDS)
+    return replace(request, text=document.text, lexicon=lexicon)
 
 
 def read_speech(ssml: str, *, is_inside: bool = False, is_lenient: bool = False) -> SsmlText:

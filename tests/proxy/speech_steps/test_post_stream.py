@@ -8,7 +8,8 @@ import pytest
 import structlog
 
 from proxy.audio.formats import OUTPUT_RATE_HZ
-from proxy.speech.post_stream import MOST_WAITING, PostStream, RepeaterAway
+from proxy.speech.attempt import RepeaterAway
+from proxy.speech_steps.post_stream import MOST_WAITING, PostStream
 from speech_engine import (
     Audio,
     Convert,
@@ -36,7 +37,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import EngineStream, SlotStream
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.tables import each_row
 
 JOB = SpeechJob(

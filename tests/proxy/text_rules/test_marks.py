@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
-from policies.markdown import marks, reading
-from policies.markdown.reading import read_markdown
+from proxy.text_rules import markdown as reading
+from proxy.text_rules import marks
+from proxy.text_rules.markdown import read_markdown
 from tests.tables import each_row
 
 LEFT_OUT = [

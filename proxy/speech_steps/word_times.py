@@ -11,25 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-import msgspec
-
-from speech_engine import Segment, Word
-
-
-class SpokenWord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A word by its place in the user's text, and its start in the answer. If no engine gave its time, it
-    `is_interpolated` from its neighbours; only one that `begins_segment` is then surely where it is."""
-
-    start_seconds: float
-    source_start: int
-    source_end: int
-    is_interpolated: bool = False
-    begins_segment: bool = False
-
-    @property
-    def place(self) -> tuple[int, int]:
-        return self.source_start, self.source_end
-
+from policies.routing import Candidate
+from proxy.speech.call import PartRun
+from proxy.speech.spoken_word import SpokenWord, TimedWords
+from speech_engine import ModelInfo, Segment, SpeechJob, Word, Words
 
 _Range = tuple[int, int]
 
@@ -93,6 +78,48 @@ class WordPositions:
                 end += 1
             found.append((start + place, start + end))
         return found
+
+
+def positions_of(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositions:
+    """Return the positions in the words of a candidate's job, for a part of a text."""
+    read = run.text_read(is_untagged=candidate.text_key[1])
+    return WordPositions(read, job.segments, run.part.start, run.places)
+
+
+class CandidateWords(TimedWords):
+    """The words of a candidate: as its engine times them, or else by the length of its sentences."""
+
+    def __init__(self, places: WordPositions, info: ModelInfo) -> None:
+        self._places = places
+        self._info = info
+        self._engine_words: list[SpokenWord] = []
+        self._growing: GrowingWords | None = None
+        self._interpolated: InterpolatedWords | None = None
+
+    def add_timed(self, words: Words, rate_hz: float) -> None:
+        found = self._engine_words
+        for word in words.words:
+            spoken_word = self._places.locate(words.segment, word, word.sample_offset / rate_hz)
+            # The words of one expansion are one word of the text, which begins with the first of them.
+            if not found or found[-1].place != spoken_word.place:
+                found.append(spoken_word)
+
+    def timed_so_far(
+        self, moments: Sequence[tuple[int, float]] | None, whole_s: float | None
+    ) -> Sequence[SpokenWord] | None:
+        if self._info.times_words:
+            self._growing = self._growing or GrowingWords(self._places, self._engine_words)
+            return self._growing.so_far(whole_s)
+        # A model that joins sentences may speak them together or apart, so their times are unknown.
+        if self._info.joins_segments or moments is None:
+            return None
+        self._interpolated = self._interpolated or InterpolatedWords(self._places, moments)
+        return self._interpolated.so_far()
+
+
+def words_of(run: PartRun, candidate: Candidate, job: SpeechJob) -> TimedWords:
+    """Return the words of a candidate's job for a part of a text. Nothing of them is timed yet."""
+    return CandidateWords(positions_of(run, candidate, job), candidate.model.info)
 
 
 def _align(spoken: str, source: str) -> list[int] | None:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies import text_tags
-from policies.ssml import MOST_LEVELS, SsmlFault, read_ssml
+from proxy.text_rules.ssml import MOST_LEVELS, SsmlFault, read_ssml
 from tests.tables import each_row
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'

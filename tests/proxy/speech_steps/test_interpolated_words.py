@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from plugins.latin.front_end import LatinFrontEnd
 from plugins.plain.plugin import PlainFrontEnd
 from policies import segments
-from proxy.speech import word_times
-from proxy.speech.word_times import InterpolatedWords, SpokenWord, WordPositions
+from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps import word_times
+from proxy.speech_steps.word_times import InterpolatedWords, WordPositions
 from speech_engine import Encoded, Event, Finished, Rewritten, Segment, Started, Word, Words
 from tests.plugins.front_ends import TEXTS
 from tests.proxy.api.inside import inside

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
+from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps.word_times import GrowingWords, WordPositions
 from speech_engine import Finished, Segment, Started, Word, Words
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound

@@ -32,8 +32,8 @@ from speech_engine import (
 )
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
-from tests.proxy.speech.repeating import Repeating
 from tests.proxy.speech.test_candidate_stream import mp3
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.sound import decoded
 from tests.tables import each_row
 from tests.waiting import soon

@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.markdown.reading import MAY_HAVE_MARKS, Reading, read_markdown
+from policies.reading import Reading
+from proxy.text_rules.markdown import may_have_marks, read_markdown
 from speech_engine.text.cleaning import is_speech
 
 SIGNS = st.sampled_from(
@@ -43,6 +44,6 @@ def test_the_parts_of_a_reading_make_the_whole(text: str, data: st.DataObject) -
 @given(TEXTS)
 def test_the_quick_look_misses_no_mark(text: str) -> None:
     if read_markdown(text, "auto") is not None:
-        assert MAY_HAVE_MARKS["auto"](text)
-    assert not MAY_HAVE_MARKS["off"](text)
+        assert may_have_marks(text)
+    assert read_markdown(text, "off") is None
     assert read_markdown(text, "on") == read_markdown(text, "auto"), "of a job that an older version stored"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.plain.plugin import PlainFrontEnd
-from proxy.speech.word_times import WordPositions
+from proxy.speech_steps.word_times import WordPositions
 from speech_engine import Rewritten, Segment, Word
 from tests.tables import each_row
 
