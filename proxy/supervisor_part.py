@@ -41,7 +41,7 @@ class SupervisorTools(NamedTuple):
 
 
 class SupervisorPart(Protocol):
-    def start_part(self) -> asyncio.Task[None] | None:
+    def start_tasks(self) -> asyncio.Task[None] | None:
         """Start in the running loop. If the task that it returns ends, the server ends. Raise CannotServe."""
 
     def worker_messages(self) -> Iterable[Message]:

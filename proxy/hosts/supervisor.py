@@ -59,7 +59,7 @@ class HostsPart:
             self._clusters = ClusterHosts(config, tools.send_to_all, tools.machine)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start_part(self) -> asyncio.Task[None]:
+    def start_tasks(self) -> asyncio.Task[None]:
         """The hosts run until `stop_part` ends them. If they are done before, they have failed."""
         self._run(self._switch.run())
         if self._clusters is not None:

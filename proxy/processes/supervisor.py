@@ -136,7 +136,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
         self._page.start()
-        part_tasks = [task for part in self._parts if (task := part.start_part()) is not None]
+        part_tasks = [task for part in self._parts if (task := part.start_tasks()) is not None]
         running = [*part_tasks, asyncio.create_task(self._workers.run())]
         stop_wait = asyncio.create_task(self._stop_requested.wait())
         try:
