@@ -48,7 +48,6 @@ from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.http.dialect import Dialect
 from proxy.http.endpoint import Endpoint
-from proxy.http.socket import SocketEndpoint
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.loudness_levels import LoudnessLevels
@@ -130,8 +129,9 @@ class Additions(NamedTuple):
     """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
     `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
-    endpoints `for_commands`. On the paths of `sockets`, clients open WebSockets. Below the prefix of one of
-    `dialects`, failures are as its clients read them. `pages` adds those that describe all endpoints."""
+    endpoints `for_commands`. At `sockets`, which no page describes, clients open WebSockets. Below the prefix
+    of one of `dialects`, failures are as its clients read them. `pages` adds those that describe all
+    endpoints."""
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
@@ -140,7 +140,7 @@ class Additions(NamedTuple):
     background: Background | None = None
     sessions: Sessions | None = None
     dialects: Sequence[Dialect] = ()
-    sockets: Sequence[SocketEndpoint] = ()
+    sockets: Sequence[Endpoint] = ()
     pages: Callable[[list[Endpoint]], list[Endpoint]] | None = None
 
 
@@ -199,7 +199,7 @@ class FeatureInstance(NamedTuple):
     data of an erased voice. Every worker runs the `task_kinds`, and a command finishes the tasks that a
     killed server left. Worker 0 of each server and of each `voxgate worker` runs `tasks_of_each_server`.
     Worker 0 of the oldest server on the database runs `tasks_of_one_server`; for seconds, two servers may run
-    them.
+    them. `let_clients_go` ends connections that are silent, since the worker ends soon.
     """
 
     context: AppContext
@@ -208,6 +208,7 @@ class FeatureInstance(NamedTuple):
     task_kinds: tuple[Tasks, ...] = ()
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    let_clients_go: Callable[[], None] = lambda: None
     is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
