@@ -223,7 +223,8 @@ class BackedUp(NamedTuple):
 
     `check` raises for harmful content. `merge` merges a backup's file into the present one, and the backup
     copies it last; without it, a backup's file replaces the present one. `gather` returns more lines for it,
-    which are in the folder of a shared vault.
+    which are in the folder of a shared vault. `settings_in` returns the tables of settings in the file of a
+    folder, which the operator confirms. It raises ConfigError for what no command writes.
     """
 
     name: str
@@ -231,6 +232,7 @@ class BackedUp(NamedTuple):
     check: Callable[[bytes, str], object] | None = None
     merge: Callable[[Path, Path], None] | None = None
     gather: Callable[[Path, MasterKeys | None], bytes] | None = None
+    settings_in: Callable[[Path], Mapping[str, Any]] | None = None
 
 
 class Feature(NamedTuple):

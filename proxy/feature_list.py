@@ -76,17 +76,12 @@ def all_sections() -> Sections:
 def load_config(
     path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
 ) -> Config:
-    """Read the configuration with the sections of all features. See `config_toml.load`."""
+    """Read the configuration with the sections of all features, above a layer. See `config_toml.load`."""
     from proxy.config import config_toml
 
-    return config_toml.load(all_sections(), path, environ, server, natural_plugins, FEATURES)
-
-
-def natural_plugins() -> Mapping[str, str]:
-    """Return the plugins whose engines natural.toml may have, as `natural.read_layer` takes them."""
-    from proxy.engines import registry
-
-    return registry.load().pullable()
+    natural = feature_modules("natural")
+    read_layer = natural[0].layer_of if natural else None
+    return config_toml.load(all_sections(), path, environ, server, read_layer, FEATURES)
 
 
 @cache

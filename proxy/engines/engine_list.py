@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,7 +23,6 @@ from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.providers.cloud_engine import CloudEngine
-from proxy.engines.providers.late_engines import LateEngines
 from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
 from proxy.engines.providers.refreshing import keep_refreshed
 from proxy.engines.providers.sharing import KeySharing
@@ -75,6 +74,15 @@ class EngineStatus(msgspec.Struct, frozen=True):
     loaded: float | None = None
 
 
+class NeverLate:
+    """The local engines that are late with their first audio: here nobody looks for them."""
+
+    names: Set[str] = frozenset()
+
+    def note_miss(self, candidate: Candidate, language: str, within_s: float, /) -> None:
+        """Note that a candidate gave no audio within this time."""
+
+
 class Engines:
     """The engines of one worker. `names` has the OpenAI names that each engine knows, `late` the slow
     engines."""
@@ -92,7 +100,7 @@ class Engines:
         for engine in live.values():
             engine.on_models_changed = self._count_revision
         self.names = names
-        self.late = LateEngines(live.__getitem__)
+        self.late: NeverLate = NeverLate()
 
     def __getitem__(self, name: str) -> LiveEngine:
         return self._live[name]
@@ -300,7 +308,6 @@ async def open_engines(
         engines = Engines(live, config.engines, names_of_engines(registry, config))
         engines.divide_limits(config.server.workers)
         await stack.enter_async_context(sharing.running())
-        stack.push_async_callback(engines.late.close)
         yield engines
 
 
