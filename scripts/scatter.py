@@ -40,7 +40,6 @@ _IMPORT = re.compile(r"^\s*(?:from ([\w.]+) import (\([^)]*\)|[^\n]+)|import ([\
 _APART = {
     "jobs/remote": ("speech_engine/host/remote_*.py", "speech_engine/runner.py"),
     "jobs/kinds/training": ("speech_engine/training.py", "speech_engine/host/training.py"),
-    "marks": ("speech_engine/host/marking.py",),
 }
 """What serves a feature in another process, and so is imported by none of its files."""
 _BESIDE = {

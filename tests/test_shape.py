@@ -315,7 +315,6 @@ REAL_TIME = {
     "tests/clients/programs/python_sdk.py": "the program of a client",
     "tests/features/clones/test_doubts.py:wish_without_answer": "its provider never answers in this time",
     "tests/features/erasure/test_followers.py:_often": "the tests that need it have the marker",
-    "tests/features/marks/odd_mark.py": "a process that hangs until it is killed",
     "tests/plugins/rvc/in_environment/voices_cases.py": "runs in the environment of an engine",
     "tests/proxy/engines/pitch_comparer.py": "a process that hangs until it is killed",
     "tests/proxy/engines/test_http1.py:_expect_place_back_from": "who leaves earlier has no place either",

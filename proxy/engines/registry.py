@@ -88,6 +88,10 @@ def _judge_plugin(plugin: Any) -> None:
         raise Nonsense(f"the gallery of {plugin.name!r} must be a path, as a text")
     if not isinstance(plugin.create, Hosted) and not callable(plugin.create):
         raise Nonsense(f"the create of {plugin.name!r} must be a function or Hosted")
+    if plugin.kind == "mark" and isinstance(plugin.create, Hosted):
+        raise Nonsense(
+            f"the mark {plugin.name!r} has a process of its own: since 0.2.0, marks run in the worker"
+        )
     if not callable(plugin.names):
         raise Nonsense(f"the names of {plugin.name!r} must be a function of its settings")
 
