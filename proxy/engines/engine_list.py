@@ -23,9 +23,8 @@ from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.providers.cloud_engine import CloudEngine
-from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
+from proxy.engines.providers.provider_key import NoSharing, ProviderKey, ProviderPace
 from proxy.engines.providers.refreshing import keep_refreshed
-from proxy.engines.providers.sharing import KeySharing
 from proxy.engines.registry import (
     EngineConfigError,
     HostedEngineSpec,
@@ -296,11 +295,11 @@ async def open_engines(
     config: Config,
     metrics: EngineMetrics,
     source: SampleSource = NO_SOURCE,
-    sharing: KeySharing | None = None,
+    sharing: NoSharing | None = None,
 ) -> AsyncIterator[Engines]:
     """Open all engines of the configuration. `source` has the recordings of voices."""
     live: dict[str, LiveEngine] = {}
-    sharing = sharing or KeySharing()
+    sharing = sharing or NoSharing()
     async with AsyncExitStack() as stack:
         opening = _Opening(stack, registry, metrics, config, source, sharing)
         for name, section in config.engines.items():
@@ -319,7 +318,7 @@ class _Opening:
         metrics: EngineMetrics,
         config: Config,
         source: SampleSource,
-        sharing: KeySharing,
+        sharing: NoSharing,
     ) -> None:
         self._stack = stack
         self._registry = registry

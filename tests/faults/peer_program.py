@@ -25,12 +25,12 @@ from plugins.openai.realtime.settings import RealtimeSettings
 from plugins.openai.settings import OpenAISettings
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import RunpodSettings
-from proxy.access.limits_redis import open_redis
 from proxy.access.windows import Limit
 from proxy.config.sections import Upstream, VaultSection
 from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.engines.providers.refreshing import keep_refreshed
 from proxy.errors import RequestFailed
+from proxy.features.cluster.limits_redis import open_redis
 from proxy.features.mail import smtp
 from proxy.features.mail.section import read_url
 from proxy.features.mail.smtp import SmtpConnections
