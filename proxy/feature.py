@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -199,7 +199,8 @@ class FeatureInstance(NamedTuple):
     data of an erased voice. Every worker runs the `task_kinds`, and a command finishes the tasks that a
     killed server left. Worker 0 of each server and of each `voxgate worker` runs `tasks_of_each_server`.
     Worker 0 of the oldest server on the database runs `tasks_of_one_server`; for seconds, two servers may run
-    them. `let_clients_go` ends connections that are silent, since the worker ends soon.
+    them. `while_serving` is open in a worker's process while its engines have started and it has not ended.
+    `let_clients_go` ends connections that are silent, since the worker ends soon.
     """
 
     context: AppContext
@@ -209,6 +210,7 @@ class FeatureInstance(NamedTuple):
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     let_clients_go: Callable[[], None] = lambda: None
+    while_serving: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
@@ -312,6 +314,13 @@ class OpenFeatures(NamedTuple):
     @property
     def task_kinds(self) -> list[Tasks]:
         return [kind for feature in self.features for kind in feature.task_kinds]
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for feature in self.features:
+                await stack.enter_async_context(feature.while_serving())
+            yield
 
     def additions_for(self, revision: RevisionContext) -> Additions:
         additions = [feature.additions_for(revision) for feature in self.features]

@@ -52,6 +52,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "estimates": ("voice_list", "admin", "jobs"),
     "books": ("jobs",),
     "payments": ("pages", "voice_list", "admin", "mail", "users"),
+    "monitoring": (),
     "alerts": ("mail",),
     "cluster": ("marks",),
     "samples": ("voice_list",),
@@ -71,7 +72,10 @@ def _has_local_engine(tools: SupervisorTools) -> bool:
     return any(plugin is not None and isinstance(plugin.create, Hosted) for plugin in found)
 
 
-SUPERVISOR_PARTS: dict[str, Callable[[SupervisorTools], bool]] = {"proxy.hosts": _has_local_engine}
+SUPERVISOR_PARTS: dict[str, Callable[[SupervisorTools], bool]] = {
+    "proxy.features.monitoring": lambda tools: bool(tools.config.server.metrics),
+    "proxy.hosts": _has_local_engine,
+}
 """The folders with a part of the supervisor, and whether a configuration asks for it."""
 
 

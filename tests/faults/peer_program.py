@@ -37,11 +37,11 @@ from proxy.features.mail.smtp import SmtpConnections
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.fetching import FileToFetch, HubPatience, fetch
 from proxy.features.models.part_file import PartFile
+from proxy.features.monitoring.loop_watch import LoopHold, watch_loop
 from proxy.features.payments.provider import ProviderFailed
 from proxy.features.webhooks.sender import Sender, WebhookRequest
 from proxy.file_store.master_keys import VaultFailed
 from proxy.file_store.objects import Bucket
-from proxy.telemetry.loop_watch import LoopHold, watch_loop
 from speech_engine import (
     HEARING_HZ,
     Audio,
