@@ -60,7 +60,7 @@ class KeyStates(Protocol):
     """The states of providers' keys that gateways exchange. While they are away, each worker has its own.
 
     `count_key_request` returns the seconds until a request may pass, 0 for one that was counted, or None if
-    they are away. `claim` returns False if another worker has the probe of this account.
+    they are away. `claim_probe` returns False if another worker has the probe of this account.
     """
 
     is_away: bool
@@ -68,7 +68,7 @@ class KeyStates(Protocol):
 
     async def exchange(self, reports: Mapping[str, KeyState], /) -> dict[str, KeyState]: ...
     async def count_key_request(self, name: str, most: int, /) -> float | None: ...
-    async def claim(self, name: str, account: str, /) -> bool: ...
+    async def claim_probe(self, name: str, account: str, /) -> bool: ...
     def end_claim(self, name: str, account: str, /) -> None: ...
 
 

@@ -306,7 +306,7 @@ async def open_engines(
             live[name] = await opening.open(name, section)
         engines = Engines(live, config.engines, names_of_engines(registry, config))
         engines.divide_limits(config.server.workers)
-        await stack.enter_async_context(sharing.running())
+        await stack.enter_async_context(sharing.exchanging())
         yield engines
 
 
@@ -388,7 +388,7 @@ class _Opening:
     ) -> ProviderKey:
         slots, pace = Slots(hello_of(engine).slots, section.queue), ProviderPace(section.rpm)
         key = ProviderKey(spec.name, number, engine, slots, pace, self._metrics, credential)
-        self._sharing.add(key, spec.name, str(getattr(spec.settings[number - 1], API_KEY, "")))
+        self._sharing.share_key(key, spec.name, str(getattr(spec.settings[number - 1], API_KEY, "")))
         return key
 
     def _failed_engine(self, name: str, reason: str) -> CloudEngine:

@@ -164,7 +164,7 @@ class ProviderKey:
             self._set_own_breaker(turn.tenant, breaker.start_try(own, turn.tenant))
         try:
             states = self.pace.states
-            if states is not None and turn.is_probe and not await states.claim(self.pace.name, turn.tenant):
+            if states and turn.is_probe and not await states.claim_probe(self.pace.name, turn.tenant):
                 self.leave(turn, "left")
                 return None
             if not self.slots.take_now(turn):
@@ -333,11 +333,11 @@ _LONGEST_PAUSE_S = 60.0
 class NoSharing:
     """Shares the states of keys with other gateways: here there are none."""
 
-    def add(self, key: ProviderKey, engine: str, secret: str) -> None:
+    def share_key(self, key: ProviderKey, engine: str, secret: str) -> None:
         """Share a key. It has the same name in all gateways with this engine, credential and secret."""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def exchanging(self) -> AsyncIterator[None]:
         yield
 
 

@@ -27,7 +27,7 @@ class KeySharing(NoSharing):
         self._keys: dict[str, ProviderKey] = {}
         self._is_over = False
 
-    def add(self, key: ProviderKey, engine: str, secret: str) -> None:
+    def share_key(self, key: ProviderKey, engine: str, secret: str) -> None:
         self._unnamed.append((key, engine, secret))
         self._name_keys()
 
@@ -48,7 +48,7 @@ class KeySharing(NoSharing):
         self._unnamed.clear()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def exchanging(self) -> AsyncIterator[None]:
         if not (self._keys or self._unnamed):
             yield
             return

@@ -127,7 +127,7 @@ class ProviderStates:
         answer = await self._try_ask(self._windows.count((Limit(KIND, name, most),)))
         return answer.wait_s if isinstance(answer, FullWindow) else None if answer is None else 0.0
 
-    async def claim(self, name: str, account: str) -> bool:
+    async def claim_probe(self, name: str, account: str) -> bool:
         """Claim the probe of this account. Return False if another worker has it. Otherwise call `end_claim`
         after the probe."""
         key = self._key(f"{name}/probe/{account}")

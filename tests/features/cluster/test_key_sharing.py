@@ -62,8 +62,8 @@ async def gateway(
     async with open_limits(url) as limits:
         assert isinstance(limits.providers, ProviderStates)
         shared = KeySharing(limits.providers)
-        shared.add(cloud.keys[0], engine, "")
-        async with shared.running():
+        shared.share_key(cloud.keys[0], engine, "")
+        async with shared.exchanging():
             yield Gateway(provider, cloud, metrics, limits.providers)
 
 
@@ -336,7 +336,7 @@ def _name(secret: bytes, folder: Path, key: str) -> str:
     section = VaultSection(master_key=b64encode(secret).decode())
     states: Any = object()
     cloud = cloud_engine(Turns(WELL))
-    KeySharing(states, MasterKeySource(section, folder)).add(cloud.keys[0], "cloud", key)
+    KeySharing(states, MasterKeySource(section, folder)).share_key(cloud.keys[0], "cloud", key)
     return cloud.keys[0].pace.name
 
 
@@ -357,8 +357,8 @@ async def test_keys_are_named_as_elsewhere_as_soon_as_a_first_start_has_made_the
     async with open_limits(shared_redis.url) as limits:
         assert limits.providers is not None
         shared = KeySharing(limits.providers, masters)
-        shared.add(cloud.keys[0], "cloud", "sk-secret")
-        async with shared.running():
+        shared.share_key(cloud.keys[0], "cloud", "sk-secret")
+        async with shared.exchanging():
             assert pace.states is None
             (tmp_path / "master-key").write_text("spoilt")
             await asyncio.sleep(2 * sharing.LOOK_S)
