@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from policies.routing import Binding, FoundStep, Model, PostStep, Voice
 from proxy.config.reader import did_you_mean
-from proxy.engines.engine_list import LiveEngine
+from proxy.engines.source import LiveEngine
 from speech_engine import EngineVoice
 
 
