@@ -16,7 +16,7 @@ from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.engines.hosts.sample_source import SampleSource
 from proxy.engines.http.upstream_http import UpstreamClient
 from proxy.engines.providers.cloud_engine import CloudEngine
-from proxy.engines.providers.sharing import KeySharing
+from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import HostedEngineSpec, InProcessSpec, RemoteSpec
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.telemetry.metrics import EngineMetrics
@@ -81,7 +81,7 @@ class EngineTools(NamedTuple):
     config: Config
     metrics: EngineMetrics
     samples: SampleSource
-    sharing: KeySharing
+    sharing: NoSharing
     open_http: Callable[[], Awaitable[UpstreamClient]]
 
 

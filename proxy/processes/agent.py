@@ -47,8 +47,8 @@ from proxy.engines.registry import HostedEngineSpec
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 from proxy.hosts.figures import host_metrics
+from proxy.http.metrics_page import MetricsPage, WorkerMetrics
 from proxy.processes.host_announcement import announce_host
-from proxy.processes.metrics_page import MetricsPage, WorkerMetrics
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostTls, Watched

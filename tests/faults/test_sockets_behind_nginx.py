@@ -9,11 +9,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from proxy.http.socket import ClientSocket, SocketEndpoint
+from proxy.features.sockets.http.socket import ClientSocket, SocketEndpoint
 from tests.docs import pages
 from tests.docs.pages import ROOT
 from tests.features.cluster.gateways import nginx
-from tests.proxy.http.socket_rig import ECHO, ECHOING, socket_port
+from tests.features.sockets.http.socket_rig import ECHO, ECHOING, socket_port
 from tests.proxy.http.sockets import Address, calling
 from tests.server import free_port
 

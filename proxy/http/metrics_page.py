@@ -17,9 +17,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from proxy.config.addresses import why_not_listening
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
-from proxy.processes.runtime import METRICS_ADVICE, why_not_listening
 from proxy.telemetry.machine import machine_metrics
 
 ANSWER_S = 2.0
@@ -28,6 +28,7 @@ CLIENT_S = 5.0
 """The longest silence of a client. It may also take no longer to read a piece of the page."""
 
 MOST_CLIENTS = 16
+METRICS_ADVICE = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
 
 _MARGIN_S = 1.0
 _PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from proxy.hosts.figures import batch_metrics
-from proxy.processes.metrics_page import MOST_CLIENTS, MetricsPage, WorkerMetrics
+from proxy.http.metrics_page import MOST_CLIENTS, MetricsPage, WorkerMetrics
 from tests.server import free_port
 from tests.tables import each_row
 
@@ -65,7 +65,7 @@ async def _silent_clients(
     async def ask() -> list[WorkerMetrics]:
         return []
 
-    monkeypatch.setattr("proxy.processes.metrics_page._PageHandler.timeout", client_s)
+    monkeypatch.setattr("proxy.http.metrics_page._PageHandler.timeout", client_s)
     address = f"127.0.0.1:{free_port()}"
     page = MetricsPage(address, 1, ask, lambda: ())
     page.start()
