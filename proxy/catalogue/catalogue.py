@@ -15,7 +15,7 @@ from policies.price import Rate
 from policies.routing.filters import only_hear
 from proxy.catalogue.configured_voices import ConfiguredVoices, find_without_case, unknown_voice_message
 from proxy.catalogue.speaker import NamedSpeaker, first_binding_key
-from proxy.config import natural
+from proxy.config import defaults
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
 from proxy.config.reader import did_you_mean, nearest_name
@@ -211,8 +211,8 @@ class Catalogue:
         if models := self._find_all_models(fulls) or [model for model in by_id if model.info.id == name]:
             return models
         self.refuse_if_starting(fulls[0])
-        if name in natural.hearing_candidates({}):
-            advice = f"No model hears on this server. {natural.HOW_TO_HEAR}"
+        if name in defaults.hearing_candidates({}):
+            advice = f"No model hears on this server. {defaults.HOW_TO_HEAR}"
             raise NotFound(advice, param="model", code="model_not_found")
         near = nearest_name(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(

@@ -10,7 +10,7 @@ from policies import provider_waits
 from policies.routing import Binding, Candidate, FoundStep, Model, PostSpeaker, PostStep, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.reader import did_you_mean
-from proxy.engines.engine_list import LiveEngine
+from proxy.engines.source import LiveEngine
 from proxy.speech.attempt import Attempt
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech_steps.post_stream import FirstSpeech, PostStream, as_server_fault

@@ -30,12 +30,15 @@ async def test_a_server_without_features_speaks_and_limits(new_store_url: str, t
     assert (found["form"], found["background"]["error"]["code"]) == (415, "feature_off")
     assert (found["marks"], found["ssml"]["error"]["code"]) == (200, "feature_off")
     assert [found[each]["error"]["code"] for each in ("cast", "joined")] == ["feature_off"] * 2
-    assert found["natural"] == ["engines.kokoro", "models.tts-1-hd"]
     assert found["accounts"] == 3
     async with open_store(new_store_url, tmp_path / "data") as store:
         books = await verify(store)
     assert books.is_clean
     assert books.requests == len(FORMATS) + 5
+
+
+def test_with_models_alone_natural_toml_counts(tmp_path: Path) -> None:
+    assert _run_server(tmp_path, "sqlite", "models")["natural"] == ["engines.kokoro", "models.tts-1-hd"]
 
 
 def test_with_admin_alone_it_lists_voices_and_is_administered(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from starlette.datastructures import QueryParams
@@ -14,10 +15,11 @@ from websockets.utils import accept_key
 
 from proxy.access.callers import Caller, caller_of
 from proxy.errors import ClientLeft, RequestFailed, ServerBusy, UpgradeRequired
-from proxy.http.connection import PEER, Peer
-from proxy.http.frame_pace import FramePace
+from proxy.features.sockets.http.frame_pace import FramePace
+from proxy.features.sockets.http.socket_protocol import SocketProtocol
+from proxy.http.connection import PEER, Peer, nothing_to_do
 from proxy.http.kernel_buffer import share_sent
-from proxy.http.socket_protocol import SOCKET_OFFER, SocketOpener, SocketProtocol, nothing_to_do
+from proxy.http.upgrade import UPGRADE, Upgrade
 from proxy.speech.deadline import MovingTimer, StoppableBlock
 
 SUBPROTOCOL = b"voxgate.v1"
@@ -45,14 +47,14 @@ class ClientSocket(StoppableBlock):
         is_good = self.header(b"sec-websocket-version") == "13" and _HANDSHAKE_KEY.fullmatch(
             self._handshake_key
         )
-        if SOCKET_OFFER not in extensions or not is_good:
+        if UPGRADE not in extensions or not is_good:
             raise UpgradeRequired(
                 "Only a WebSocket client can connect here, with version 13. A proxy in between must pass "
                 "the headers 'Upgrade' and 'Connection' on.",
                 headers={"upgrade": "websocket", "sec-websocket-version": "13"},
             )
         self._peer: Peer = extensions[PEER]
-        self._open_protocol: SocketOpener = extensions[SOCKET_OFFER]
+        self._upgrade: Upgrade = extensions[UPGRADE]
         self.id: str = scope["state"]["request_id"]
         self.caller: Caller = caller_of(scope)
         self.query: Mapping[str, str] = QueryParams(scope["query_string"])
@@ -86,7 +88,8 @@ class ClientSocket(StoppableBlock):
         headers = [(b"sec-websocket-accept", answer), (b"x-request-id", self.id.encode())]
         if SUBPROTOCOL in re.split(rb"[,\s]+", self.header(b"sec-websocket-protocol").encode("latin-1")):
             headers.append((b"sec-websocket-protocol", SUBPROTOCOL))
-        self._protocol = self._open_protocol(headers, self.caller.account, self._pace)
+        make = partial(SocketProtocol, account=self.caller.account, pace=self._pace)
+        self._protocol = self._upgrade(headers, make)
         self._protocol.on_gone, self._protocol.on_leave = self._note_lost, self.leave_when_silent
         self.scope["state"]["exchange"].status = 101
         self.is_open = True

@@ -12,11 +12,11 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from proxy.errors import AccountSuspended, StorageUnavailable
-from proxy.http.socket import ClientSocket, SocketEndpoint
+from proxy.features.sockets.http.socket import ClientSocket, SocketEndpoint
+from tests.features.sockets.http.socket_rig import ECHO, ECHOING, SocketPort, frame, socket_port
+from tests.features.sockets.http.test_socket import handshake
 from tests.proxy.api.owning import new_key
-from tests.proxy.http.socket_rig import ECHO, ECHOING, SocketPort, frame, socket_port
 from tests.proxy.http.sockets import calling
-from tests.proxy.http.test_socket import handshake
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -111,7 +111,7 @@ async def closed(client: ClientConnection) -> tuple[int | None, str | None]:
 
 async def settled(port: SocketPort) -> None:
     """Waits until no socket and no connection has a place."""
-    await soon(lambda: repr(port.worker.sockets), lambda text: text.startswith("<OpenSockets 0 "))
+    await soon(lambda: repr(port.sockets), lambda text: text.startswith("<OpenSockets 0 "))
     await soon(lambda: repr(port.places), lambda text: text.startswith("<OpenConnections 0 "))
 
 
@@ -209,8 +209,8 @@ async def test_a_server_that_leaves_closes_silent_sockets_and_lets_others_finish
 ) -> None:
     async with port.connect() as silent, port.connect("/v1/speak") as speaking:
         await speaking.recv()
-        port.worker.sockets.leave_server()
-        port.worker.sockets.leave_server()
+        port.sockets.leave_server()
+        port.sockets.leave_server()
         assert (await closed(silent))[0] == 1001
         with pytest.raises(InvalidStatus) as refused:
             async with port.connect():
@@ -251,7 +251,7 @@ async def test_an_account_has_no_more_sockets_than_its_share(port: SocketPort) -
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
         assert b'"too_many_sockets"' in (answer.body or b"")
         await second.close()
-        await soon(lambda: repr(port.worker.sockets), lambda text: text.startswith("<OpenSockets 1 "))
+        await soon(lambda: repr(port.sockets), lambda text: text.startswith("<OpenSockets 1 "))
         async with port.connect() as third:
             await third.send("a")
             assert await third.recv() == "a"
@@ -305,4 +305,4 @@ async def test_a_socket_has_the_one_place_of_its_connection(port: SocketPort) ->
 
 
 def limit(port: SocketPort, **limits: int) -> None:
-    port.worker.sockets.revise_limits(msgspec.structs.replace(port.worker.kernel.config.server, **limits))
+    port.sockets.revise_limits(msgspec.structs.replace(port.worker.kernel.config.server, **limits))

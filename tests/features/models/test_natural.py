@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.config import natural, reload
+from proxy.config import reload
 from proxy.config.config_toml import Config, ConfigError
-from proxy.config.natural import FILE, Layer
+from proxy.config.defaults import parse_toml
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from proxy.feature_list import all_sections
-from proxy.features.models import natural_writer
+from proxy.features.models import natural, natural_writer
+from proxy.features.models.natural import FILE, Layer
 from proxy.features.models.natural_file import read_checked as layer_of
 from tests.proxy.config.files import load
 from tests.tables import each_row
@@ -391,10 +392,10 @@ def test_a_key_of_too_many_parts_is_refused_and_a_text_is_not(subtests: pytest.S
     for name, (text, may) in PARSED.items():
         with subtests.test(name):
             if may:
-                assert natural.parse_toml(text)
+                assert parse_toml(text)
             else:
                 with pytest.raises(ValueError, match="dots in a line"):
-                    natural.parse_toml(text)
+                    parse_toml(text)
 
 
 @pytest.mark.clock
@@ -403,5 +404,5 @@ def test_a_text_without_end_takes_no_longer_than_its_letters(subtests: pytest.Su
         with subtests.test(text[:8]):
             began = time.thread_time()
             with pytest.raises(ValueError):
-                natural.parse_toml(text)
+                parse_toml(text)
             assert time.thread_time() - began < 2.0

@@ -6,7 +6,7 @@ from typing import Any
 
 from policies.routing import Candidate, Model, move_late_last
 from proxy.engines.hosts.in_process import InProcessEngine
-from proxy.engines.providers.late_engines import PROBE_S, LateEngines
+from proxy.features.models.late_engines import PROBE_S, LateEngines
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Speak, VoiceInfo
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.engines.keys import job
@@ -44,7 +44,7 @@ def simulated(play: Callable[[LateEngines, Slow, InProcessEngine], Coroutine[Any
         try:
             await play(late, slow, engine)
         finally:
-            await late.close()
+            await late.aclose()
 
     simulated_time.run(run())
 

@@ -17,8 +17,8 @@ from websockets.frames import CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol as Frames
 
-from proxy.http.connection import RawHeader
-from proxy.http.frame_pace import FramePace
+from proxy.features.sockets.http.frame_pace import FramePace
+from proxy.http.connection import nothing_to_do
 from proxy.http.kernel_buffer import buffer_little, drop_unsent, tcp_info
 from proxy.http.open_connections import OpenConnections
 from proxy.http.reader_watch import ReaderWatch
@@ -26,8 +26,6 @@ from proxy.http.reader_watch import ReaderWatch
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent
 
-SOCKET_OFFER = "voxgate.socket"
-"""The ASGI extension of a GET that may become a socket: a `SocketOpener`."""
 MESSAGE_BYTES, MESSAGE_FRAGMENTS = 128 * 1024, 4096
 FRAMES_PER_S, _BURST_S = 400, 5.0
 """A client that has sent no frame for `_BURST_S` may send 2,000 at once."""
@@ -37,10 +35,6 @@ _READ_BYTES = 16 * 1024
 _UNSENT_BYTES = 64 * 1024
 """While this many bytes wait to be sent, such as pongs, no message is read."""
 _CLOSE_TIMEOUT_S, _LINGER_S, _LEAST_PONG_TIMEOUT_S = 3.0, 1.0, 20.0
-
-
-def nothing_to_do() -> None:
-    """Do nothing for a socket without an owner."""
 
 
 class _CountedFrames(Frames):
@@ -55,7 +49,7 @@ class _CountedFrames(Frames):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket after its handshake. It is the `WatchedReader` of its client, and an `OpenConnection`.
+    """A WebSocket after its handshake. It is the `WatchedReader` of its client, and a `Successor`.
 
     `on_gone` is called once, when the client closes the socket or is lost. At that moment, `lost_tcp_info`
     gets the `tcp_info`, and `lost_written_bytes` the number of bytes that were written to the connection.
@@ -87,8 +81,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._next_frame_s = 0.0  # the earliest moment to read the next frame
         self._watch = ReaderWatch(self)
 
-    def take_over(self, transport: asyncio.Transport, early_data: bytearray) -> None:
-        """Take over a connection, and the bytes that came behind the handshake."""
+    def continue_on(self, transport: asyncio.Transport, early_data: bytearray, *, is_behind: bool) -> None:
         self.connection_made(transport)
         transport.set_protocol(self)
         buffer_little(transport, read_bytes=_READ_BYTES)
@@ -96,6 +89,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.start_keepalive()
         self._unread_bytes += early_data
         self.loop.call_soon(self.read_on)
+        if is_behind:
+            self.pause_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.open_connections is not None:
@@ -255,7 +250,3 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def cut_off(self) -> None:
         drop_unsent(self.transport)
         self.transport.abort()
-
-
-SocketOpener = Callable[[list[RawHeader], str, FramePace], SocketProtocol]
-"""Answers 101 with these headers, and returns the protocol of the socket of an account."""

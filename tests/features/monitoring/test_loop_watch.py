@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.telemetry.loop_watch import LoopHold, hold_notes, watch_loop
+from proxy.features.monitoring.loop_watch import LoopHold, hold_notes, watch_loop
 from proxy.telemetry.metrics import Metrics
 
 
@@ -35,7 +35,7 @@ async def test_a_step_that_holds_the_loop_is_measured_and_named() -> None:
     assert 0.25 < hold.held_s < 0.4
     assert hold.late_s >= hold.held_s
     names = hold.step.split(" < ")
-    assert names[0] == "tests.proxy.telemetry.test_loop_watch.work"
+    assert names[0] == "tests.features.monitoring.test_loop_watch.work"
     assert names[1].endswith(".test_a_step_that_holds_the_loop_is_measured_and_named")
 
 
@@ -83,7 +83,7 @@ async def test_a_thread_that_keeps_the_interpreters_lock_holds_the_loop() -> Non
         await asyncio.sleep(0.1)
     hold = longest(holds)
     assert hold.held_s > 0.15
-    assert "tests.proxy.telemetry.test_loop_watch.keep_the_lock" in hold.step
+    assert "tests.features.monitoring.test_loop_watch.keep_the_lock" in hold.step
 
 
 @pytest.mark.clock

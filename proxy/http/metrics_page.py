@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from proxy.config.addresses import why_not_listening
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
-from proxy.processes.runtime import METRICS_ADVICE, why_not_listening
 from proxy.telemetry.machine import machine_metrics
-from speech_engine import Urgency
-from speech_engine.host.cluster_messages import HostLoad
-from speech_engine.host.pipe_messages import HostState
 
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""
@@ -31,6 +28,7 @@ CLIENT_S = 5.0
 """The longest silence of a client. It may also take no longer to read a piece of the page."""
 
 MOST_CLIENTS = 16
+METRICS_ADVICE = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
 
 _MARGIN_S = 1.0
 _PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
@@ -76,10 +74,6 @@ _SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 """One figure in its family: its sample's name and its labels."""
 
 _Figures = dict[_Family, dict[_SampleKey, float]]
-
-HostFigures = Mapping[tuple[str, str], Mapping[str, float]]
-"""The results of `BatchFigures` and `DeviceFigures` of `speech_engine.host`, by engine and process."""
-_LABELS = ("engine", "process")
 
 
 class MetricsSum:
@@ -154,24 +148,18 @@ class MetricsPage(Collector):
         address: str,
         workers: int,
         ask_workers: Callable[[], Coroutine[None, None, list[WorkerMetrics]]],
-        host_states: Callable[[], Iterable[HostState]],
+        figures: Callable[[], Iterable[Metric]],
         known_names: Callable[[], Sequence[str]] = tuple,
-        host_figures: Callable[[], HostFigures] = dict,
         data: Path = Path("."),
         *,
-        host_loads: Callable[[], Mapping[tuple[str, int], HostLoad]] = dict,
-        cluster_metrics: Callable[[], Iterable[Metric]] = tuple,
         is_ready: Callable[[], bool] | None = None,
     ) -> None:
         self._address = address
         self._workers = workers
         self._ask_workers = ask_workers
-        self._host_states = host_states
+        self._figures = figures
         self._known_names = known_names
-        self._host_figures = host_figures
         self._data = data
-        self._host_loads = host_loads
-        self._cluster_metrics = cluster_metrics
         self._is_ready = is_ready
         self._sum = MetricsSum()
         self._scrape_lock = threading.Lock()
@@ -239,29 +227,7 @@ class MetricsPage(Collector):
         configured.add_metric([], self._workers)
         answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
         answered.add_metric([], len(reports))
-        yield from (
-            configured,
-            answered,
-            *self._host_metrics(),
-            *batch_metrics(self._host_figures()),
-            *figures,
-        )
-        yield from _load_metrics(self._host_loads())
-        yield from self._cluster_metrics()
-        yield from machine_metrics(self._data)
-
-    def _host_metrics(self) -> Iterable[Metric]:
-        ready = GaugeMetricFamily(
-            "voxgate_host_ready", "Whether a host process is ready.", labels=["engine", "process"]
-        )
-        lives = GaugeMetricFamily(
-            "voxgate_host_generation", "Lives of a host process so far.", labels=["engine", "process"]
-        )
-        for state in list(self._host_states()):
-            labels = [state.engine, str(state.process)]
-            ready.add_metric(labels, float(state.state == "ready"))
-            lives.add_metric(labels, state.generation)
-        return (ready, lives)
+        yield from (configured, answered, *self._figures(), *figures, *machine_metrics(self._data))
 
     def _gather_reports(self) -> list[WorkerMetrics]:
         assert self._loop is not None
@@ -276,70 +242,3 @@ class MetricsPage(Collector):
         except (TimeoutError, CancelledError):
             answer.cancel()  # the answers would come too late
             return []
-
-
-def _load_metrics(loads: Mapping[tuple[str, int], HostLoad]) -> Iterable[Metric]:
-    jobs = GaugeMetricFamily("voxgate_host_jobs", "Jobs in a host, running or waiting.", labels=_LABELS)
-    slots = GaugeMetricFamily("voxgate_host_slots", "Jobs that a host can run at once.", labels=_LABELS)
-    waiting = GaugeMetricFamily(
-        "voxgate_host_waiting_seconds", "The estimated sound of all waiting jobs.", labels=_LABELS
-    )
-    for (engine, process), load in loads.items():
-        labels = (engine, str(process))
-        jobs.add_metric(labels, load.jobs)
-        slots.add_metric(labels, load.slots)
-        waiting.add_metric(labels, load.waiting_s)
-    return (jobs, slots, waiting)
-
-
-_MetricKind = type[GaugeMetricFamily] | type[CounterMetricFamily]
-
-
-_METRICS: dict[str, tuple[_MetricKind, str, str]] = {
-    "steps": (CounterMetricFamily, "voxgate_batch_steps", "Steps of a batched model."),
-    "step_width": (GaugeMetricFamily, "voxgate_batch_step_rows", "Mean rows in a step."),
-    "step_width_limit": (GaugeMetricFamily, "voxgate_batch_step_rows_limit", "Most rows in a step."),
-    "step_seconds": (GaugeMetricFamily, "voxgate_batch_step_seconds", "Mean time of a step."),
-    "realtime_factor": (
-        GaugeMetricFamily,
-        "voxgate_batch_realtime_factor",
-        "Seconds of sound made in a second of work.",
-    ),
-    "dry_listeners": (CounterMetricFamily, "voxgate_batch_dry_listeners", "Listeners whose sound paused."),
-    "width_halvings": (
-        CounterMetricFamily,
-        "voxgate_batch_halvings",
-        "Steps for which the device lacked memory.",
-    ),
-    "device_memory_used_bytes": (
-        GaugeMetricFamily,
-        "voxgate_device_memory_used_bytes",
-        "Memory of the card that is in use, by anybody.",
-    ),
-    "device_memory_total_bytes": (
-        GaugeMetricFamily,
-        "voxgate_device_memory_total_bytes",
-        "Memory of the card.",
-    ),
-    "device_utilisation": (
-        GaugeMetricFamily,
-        "voxgate_device_utilisation",
-        "The part of the time in which the card computes.",
-    ),
-}
-
-
-def batch_metrics(figures: HostFigures) -> Iterable[Metric]:
-    """Return the metrics of all batched models and cards, as far as their hosts report them."""
-    rows = GaugeMetricFamily("voxgate_batch_rows", "Rows in the model.", labels=(*_LABELS, "urgency"))
-    for labels, values in figures.items():
-        if "rows_live" in values:
-            for urgency in get_args(Urgency):
-                rows.add_metric((*labels, urgency), values.get(f"rows_{urgency}", 0.0))
-    yield rows
-    for key, (kind, name, help_) in _METRICS.items():
-        metric = kind(name, help_, labels=_LABELS)
-        for labels, values in figures.items():
-            if key in values:
-                metric.add_metric(labels, values[key])
-        yield metric

@@ -10,18 +10,19 @@ from uvicorn.server import ServerState
 
 from proxy.access.callers import Caller
 from proxy.errors import ClientLeft
-from proxy.http.connection import PEER
-from proxy.http.frame_pace import (
+from proxy.features.sockets.http.frame_pace import (
     ACCOUNT_FRAMES_PER_S,
     FREE_FRAMES_PER_S,
     FREE_SOCKET_FRAMES_PER_S,
     WORKER_FRAMES_PER_S,
     FramePace,
 )
+from proxy.features.sockets.http.socket import IDLE_S, ClientSocket
+from proxy.features.sockets.http.socket_protocol import MESSAGE_FRAGMENTS, SocketProtocol
+from proxy.http.connection import PEER
 from proxy.http.server_protocol import ServerProtocol
-from proxy.http.socket import IDLE_S, ClientSocket
-from proxy.http.socket_protocol import MESSAGE_FRAGMENTS, SOCKET_OFFER, SocketProtocol
-from tests.proxy.http.socket_rig import frame
+from proxy.http.upgrade import UPGRADE
+from tests.features.sockets.http.socket_rig import frame
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
@@ -117,7 +118,7 @@ class Client:
         self.protocol = _Counting(server, ServerState(), 0, account, pace)
         self.protocol.stall_s, self.protocol.least_bytes_per_s = 30.0, 0
         self.protocol.news = asyncio.Event()
-        self.protocol.take_over(self.wire, bytearray())
+        self.protocol.continue_on(self.wire, bytearray(), is_behind=False)
 
     @property
     def read(self) -> int:
@@ -421,7 +422,7 @@ def socket_of(client: Client, pace: FramePace | None = None) -> ClientSocket:
         "query_string": b"",
         "path_params": {},
         "state": {"request_id": "req_1", "caller": caller, "exchange": _Exchange()},
-        "extensions": {PEER: peer, SOCKET_OFFER: lambda *_: client.protocol},
+        "extensions": {PEER: peer, UPGRADE: lambda *_: client.protocol},
     }
     return ClientSocket(scope, pace or FramePace())
 

@@ -10,9 +10,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from proxy.app import Worker
 from proxy.feature import Additions, FeatureInstance
+from proxy.features.sockets.http.open_sockets import OpenSockets
+from proxy.features.sockets.http.socket import ClientSocket, SocketEndpoint
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import server_protocol
-from proxy.http.socket import ClientSocket, SocketEndpoint
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.http.sockets import Address, serving
 
@@ -36,6 +37,10 @@ class SocketPort(NamedTuple):
     @property
     def worker(self) -> Worker:
         return self.inside.worker
+
+    @property
+    def sockets(self) -> OpenSockets:
+        return self.worker.open_features.context.find(OpenSockets)
 
     def url(self, path: str = ECHO) -> str:
         host, port = self.address[:2]
@@ -75,7 +80,8 @@ async def socket_port(
 def with_sockets(worker: Worker, endpoints: Sequence[SocketEndpoint]) -> None:
     """Give a worker a feature that adds these sockets."""
     context = worker.open_features.context
-    feature = FeatureInstance(context, additions_for=lambda _: Additions(sockets=endpoints))
+    opened = context.find(OpenSockets).socket_endpoints(endpoints)
+    feature = FeatureInstance(context, additions_for=lambda _: Additions(sockets=opened))
     features = (*worker.open_features.features, feature)
     worker.open_features = worker.open_features._replace(features=features)
     worker.revise(worker.kernel.config)

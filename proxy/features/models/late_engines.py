@@ -12,6 +12,7 @@ import structlog
 from policies import estimate, provider_waits
 from policies.preview_texts import preview_text
 from policies.routing import Candidate
+from proxy.engines.engine_list import NeverLate
 from speech_engine import Audio, Encoded, EngineError, EngineVoice, Segment, Speak, SpeechJob, VoiceInfo
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.messages import HealthReport
@@ -29,7 +30,7 @@ class ProbedEngine(Protocol):
     def open(self, work: Speak, /) -> EngineStream: ...
 
 
-class LateEngines:
+class LateEngines(NeverLate):
     """`names` are the engines that are late now.
 
     A late engine gets a short text every few seconds while it is idle. If it speaks the text in time, it is
@@ -61,7 +62,7 @@ class LateEngines:
         self._probes.add(task)
         task.add_done_callback(self._probes.discard)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         for task in self._probes:
             task.cancel()
         if self._probes:

@@ -1,7 +1,7 @@
 """The metrics of several workers as one page: sums that a restart or a late answer does not lower."""
 
 from proxy.features.cache.cache import CacheMetrics
-from proxy.processes.metrics_page import MetricsSum, WorkerMetrics
+from proxy.http.metrics_page import MetricsSum, WorkerMetrics
 from proxy.telemetry.metrics import Metrics
 
 

@@ -7,7 +7,8 @@ from itertools import islice
 
 import pytest
 
-from proxy.processes.metrics_page import MOST_CLIENTS, MetricsPage, WorkerMetrics
+from proxy.hosts.figures import batch_metrics
+from proxy.http.metrics_page import MOST_CLIENTS, MetricsPage, WorkerMetrics
 from tests.server import free_port
 from tests.tables import each_row
 
@@ -64,7 +65,7 @@ async def _silent_clients(
     async def ask() -> list[WorkerMetrics]:
         return []
 
-    monkeypatch.setattr("proxy.processes.metrics_page._PageHandler.timeout", client_s)
+    monkeypatch.setattr("proxy.http.metrics_page._PageHandler.timeout", client_s)
     address = f"127.0.0.1:{free_port()}"
     page = MetricsPage(address, 1, ask, lambda: ())
     page.start()
@@ -158,7 +159,7 @@ async def test_a_batched_model_has_its_figures_by_engine_and_process() -> None:
         return []
 
     figures = {"rows_live": 3.0, "rows_idle": 1.0, "step_width": 3.5, "dry_listeners": 2.0}
-    page = MetricsPage(address, 1, ask, lambda: (), host_figures=lambda: {("xtts", "0"): figures})
+    page = MetricsPage(address, 1, ask, lambda: batch_metrics({("xtts", "0"): figures}))
     page.start()
     try:
         text = await _scrape(address)

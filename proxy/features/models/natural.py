@@ -12,16 +12,15 @@ import copy
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Container, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from proxy.config.model_names import hearing_model, with_dated
-from proxy.config.reader import ConfigError
+from proxy.config.defaults import NoLayer, parse_toml, shipped_defaults
+from proxy.config.model_names import with_dated
+from proxy.config.reader import ConfigError, Reader
 from proxy.config.sections import EngineSection
 from speech_engine.model_manifest import ModelName
 
@@ -33,12 +32,6 @@ Plugins = Callable[[], Mapping[str, str]]
 LeaveOut = Callable[[str, str], None]
 """Called with the name of a section that is left out, and the reason. It may raise."""
 
-_COMMENTS_AND_STRINGS = re.compile(
-    r"""#[^\n]*|\"{3}(?:[^"\\]|\\.|\"(?!\"\"))*+(?:\"{3}|\\?\Z)|'{3}.*?(?:'{3}|\Z)"""
-    r"""|\"(?:[^"\\\n]|\\[^\n])*+\"?|'[^'\n]*'?""",
-    re.DOTALL,
-)
-"""These parts are removed before dots are counted: a dot in them does not separate keys."""
 _Alias = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+\Z")]
 _Model = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+/.+\Z")]
 _Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]
@@ -53,7 +46,7 @@ class EngineKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     stands_in: bool = False
 
 
-class Layer(msgspec.Struct, frozen=True):
+class Layer(NoLayer, msgspec.Struct, frozen=True):
     """The content of natural.toml: sections of engines, and aliases with their candidates.
 
     Built-in candidates of an alias come after the candidates here.
@@ -66,20 +59,77 @@ class Layer(msgspec.Struct, frozen=True):
     def sections(self) -> tuple[str, ...]:
         return (*(f"engines.{name}" for name in self.engines), *(f"models.{name}" for name in self.models))
 
+    def candidates_by_alias(self, engines: Mapping[str, EngineSection], /) -> dict[str, list[str]]:
+        """Return the layer's candidates, then the built-in ones.
 
-@cache
-def shipped_defaults() -> Mapping[str, Any]:
-    """Return the content of defaults.toml."""
-    return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
+        `engines` are those of the configuration. One of them has the layer's candidates only if it has the
+        plugin of the layer's (or shipped) engine of that name, and no runner, which would cost money.
+        """
+        our_engines = {**shipped_defaults()["engines"], **self.engines}
+        usable_engines = [
+            name
+            for name, each in engines.items()
+            if name in our_engines
+            and each.plugin == our_engines[name].get("plugin", name)
+            and not each.runner
+        ]
+        built_in = shipped_defaults()["models"]
+        from_layer = _keep_candidates_of(usable_engines, self.models, lambda _section, _why: None)
+        from_layer = with_dated(from_layer, built_in)
+        return {
+            alias: list(dict.fromkeys((*from_layer.get(alias, ()), *built_in.get(alias, ()))))
+            for alias in (*built_in, *(alias for alias in from_layer if alias not in built_in))
+        }
+
+    def put_beneath(self, raw: dict[str, Any], /) -> tuple[str, ...]:
+        """Add a layer's sections to config.toml's tables `raw`, where it has none of that name. Return the
+        sections that were added.
+
+        A file without engines gets the shipped engines. An alias in `raw` that equals the shipped alias gives
+        way to the layer's: the operator copied it, and did not choose it.
+        """
+        effective = []
+        engines = raw.get("engines", copy.deepcopy(shipped_defaults()["engines"]))
+        if self.engines and isinstance(engines, dict):
+            effective += [f"engines.{name}" for name in self.engines if name not in engines]
+            raw["engines"] = {**copy.deepcopy(self.engines), **engines}
+        models = raw.get("models", {})
+        if isinstance(models, dict):
+            copied = {
+                name for name, listed in models.items() if listed == shipped_defaults()["models"].get(name)
+            }
+            raw["models"] = {name: models[name] for name in models if name not in copied & self.models.keys()}
+            effective += [f"models.{name}" for name in self.models if name not in raw["models"]]
+        return tuple(effective)
 
 
-def parse_toml(text: str) -> dict[str, Any]:
-    """Return the tables of a stranger's TOML. Raise ValueError and RecursionError as tomllib does."""
-    # For a key of n parts, tomllib takes memory for n * n.
-    squared_dots = sum(line.count(".") ** 2 for line in _COMMENTS_AND_STRINGS.sub("", text).split("\n"))
-    if squared_dots > 4_000_000:
-        raise ValueError("it has too many dots in a line")
-    return tomllib.loads(text)
+def pullable_plugins() -> Mapping[str, str]:
+    from proxy.engines import registry
+
+    return registry.load().pullable()
+
+
+def layer_of(reader: Reader, data: Path) -> NoLayer:
+    """Return the layer of a data folder. The reader gets a warning of what is left out."""
+
+    def leave_out(section: str, reason: str) -> None:
+        reader.warn(FILE, f"{section} is left out, your own configuration may have it: {reason}")
+
+    try:
+        return read_layer(data, pullable_plugins, leave_out) or NoLayer()
+    except ConfigError as error:
+        reader.warn(FILE, f"it is left out, and with it its voices: {error}")
+        return NoLayer()
+
+
+def settings_in(folder: Path) -> Mapping[str, Any]:
+    """Return the settings of a backup's file. Raise ConfigError for what no command writes."""
+
+    def refuse(section: str, why: str) -> None:
+        raise ConfigError(f"{FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
+
+    layer = read_layer(folder, pullable_plugins, refuse) or Layer()
+    return {"engines": layer.engines, "models": layer.models}
 
 
 def read_layer(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
@@ -159,58 +209,3 @@ def _read_plain_file(file: Path) -> bytes:
     if len(content) > _MOST_BYTES:
         raise ValueError(f"it has more than {_MOST_BYTES} bytes")
     return content
-
-
-def candidates_by_alias(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
-    """Return the candidates of the aliases that need no config.toml: the layer's, then the built-in ones.
-
-    `engines` are those of the configuration. One of them has the layer's candidates only if it has the plugin
-    of the layer's (or shipped) engine of that name, and no runner, which would cost money.
-    """
-    our_engines = {**shipped_defaults()["engines"], **layer.engines}
-    usable_engines = [
-        name
-        for name, each in engines.items()
-        if name in our_engines and each.plugin == our_engines[name].get("plugin", name) and not each.runner
-    ]
-    built_in = shipped_defaults()["models"]
-    from_layer = _keep_candidates_of(usable_engines, layer.models, lambda _section, _why: None)
-    from_layer = with_dated(from_layer, built_in)
-    return {
-        alias: list(dict.fromkeys((*from_layer.get(alias, ()), *built_in.get(alias, ()))))
-        for alias in (*built_in, *(alias for alias in from_layer if alias not in built_in))
-    }
-
-
-HOW_TO_HEAR = "voxgate models pull whisper-base, then a restart, brings a model that hears."
-
-
-def hearing_candidates(engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
-    """Return the candidates of each built-in name of a model that writes recordings down. An engine with an
-    imported model does it with that one."""
-    imported = {name: f"{name}/{id_}" for name, section in engines.items() if (id_ := hearing_model(section))}
-    built_in = shipped_defaults()["hearing"].items()
-    return {
-        alias: [imported.get(full_name.partition("/")[0], full_name) for full_name in full_names]
-        for alias, full_names in built_in
-    }
-
-
-def put_layer_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:
-    """Add a layer's sections to config.toml's tables `raw`, where it has none of that name. Return the
-    sections that were added.
-
-    A file without engines gets the shipped engines. An alias in `raw` that equals the shipped alias gives way
-    to the layer's: the operator copied it, and did not choose it.
-    """
-    effective = []
-    engines = raw.get("engines", copy.deepcopy(shipped_defaults()["engines"]))
-    if layer.engines and isinstance(engines, dict):
-        effective += [f"engines.{name}" for name in layer.engines if name not in engines]
-        raw["engines"] = {**copy.deepcopy(layer.engines), **engines}
-    models = raw.get("models", {})
-    if isinstance(models, dict):
-        copied = {name for name, listed in models.items() if listed == shipped_defaults()["models"].get(name)}
-        raw["models"] = {name: models[name] for name in models if name not in copied & layer.models.keys()}
-        effective += [f"models.{name}" for name in layer.models if name not in raw["models"]]
-    return tuple(effective)

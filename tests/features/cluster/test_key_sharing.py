@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from policies.breaker import CLOSED, MOST_FAULTS
-from proxy.access import provider_states
 from proxy.access.limits import open_limits
-from proxy.access.provider_states import ProviderStates
 from proxy.config.sections import VaultSection
-from proxy.engines.providers import sharing
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import ProviderKey
-from proxy.engines.providers.sharing import KeySharing
+from proxy.features.cluster import key_sharing as sharing
+from proxy.features.cluster import provider_states
+from proxy.features.cluster.key_sharing import KeySharing
+from proxy.features.cluster.provider_states import ProviderStates
 from proxy.file_store.master_keys import MasterKeySource
 from speech_engine import EngineError, EngineExhausted, EngineFailed, EngineLimited, EngineUnavailable
 from tests.proxy.api.inside import inside
@@ -60,10 +60,10 @@ async def gateway(
     metrics = RecordedMetrics()
     cloud = cloud_engine(provider, metrics=metrics, rpm=rpm)
     async with open_limits(url) as limits:
-        assert limits.providers is not None
+        assert isinstance(limits.providers, ProviderStates)
         shared = KeySharing(limits.providers)
-        shared.add(cloud.keys[0], engine, "")
-        async with shared.running():
+        shared.share_key(cloud.keys[0], engine, "")
+        async with shared.exchanging():
             yield Gateway(provider, cloud, metrics, limits.providers)
 
 
@@ -336,7 +336,7 @@ def _name(secret: bytes, folder: Path, key: str) -> str:
     section = VaultSection(master_key=b64encode(secret).decode())
     states: Any = object()
     cloud = cloud_engine(Turns(WELL))
-    KeySharing(states, MasterKeySource(section, folder)).add(cloud.keys[0], "cloud", key)
+    KeySharing(states, MasterKeySource(section, folder)).share_key(cloud.keys[0], "cloud", key)
     return cloud.keys[0].pace.name
 
 
@@ -355,9 +355,10 @@ async def test_keys_are_named_as_elsewhere_as_soon_as_a_first_start_has_made_the
     masters, cloud = MasterKeySource(VaultSection(), tmp_path), cloud_engine(Turns(WELL), rpm=4)
     pace = cloud.keys[0].pace
     async with open_limits(shared_redis.url) as limits:
+        assert limits.providers is not None
         shared = KeySharing(limits.providers, masters)
-        shared.add(cloud.keys[0], "cloud", "sk-secret")
-        async with shared.running():
+        shared.share_key(cloud.keys[0], "cloud", "sk-secret")
+        async with shared.exchanging():
             assert pace.states is None
             (tmp_path / "master-key").write_text("spoilt")
             await asyncio.sleep(2 * sharing.LOOK_S)

@@ -9,9 +9,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from proxy.errors import NotAllowed
-from proxy.http.socket import ClientSocket, SocketEndpoint
+from proxy.features.sockets.http.socket import ClientSocket, SocketEndpoint
+from tests.features.sockets.http.socket_rig import ECHO, SocketPort, echo, socket_port
 from tests.proxy.api.inside import TONE
-from tests.proxy.http.socket_rig import ECHO, SocketPort, echo, socket_port
 from tests.proxy.http.sockets import RawAnswer, ask, calling
 from tests.tables import each_row
 

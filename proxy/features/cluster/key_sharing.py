@@ -6,38 +6,32 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
 
 from policies.breaker import QUIET_S
-from proxy.access.windows import KeyState
-from proxy.engines.providers.provider_key import ProviderKey
+from proxy.access.windows import KeyState, KeyStates
+from proxy.engines.providers.provider_key import NoSharing, ProviderKey
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
 from proxy.file_store.sealing import keyed_digest
-
-if TYPE_CHECKING:
-    from proxy.access.provider_states import ProviderStates
 
 LOOK_S = 1.0
 
 
-class KeySharing:
-    """Without `states`, nothing is shared. A digest under the master key names a key. The first start of a
-    server makes that key later; until then nothing is shared. Without `masters`, its number names a key."""
+class KeySharing(NoSharing):
+    """A digest under the master key names a key. The first start of a server makes that key later; until then
+    nothing is shared. Without `masters`, its number names a key."""
 
-    def __init__(self, states: ProviderStates | None = None, masters: MasterKeySource | None = None) -> None:
+    def __init__(self, states: KeyStates, masters: MasterKeySource | None = None) -> None:
         self._states = states
         self._masters = masters
         self._unnamed: list[tuple[ProviderKey, str, str]] = []
         self._keys: dict[str, ProviderKey] = {}
         self._is_over = False
 
-    def add(self, key: ProviderKey, engine: str, secret: str) -> None:
-        """Share a key. It has the same name in all gateways with this engine, credential and secret."""
-        if self._states is not None:
-            self._unnamed.append((key, engine, secret))
-            self._name_keys(self._states)
+    def share_key(self, key: ProviderKey, engine: str, secret: str) -> None:
+        self._unnamed.append((key, engine, secret))
+        self._name_keys()
 
-    def _name_keys(self, states: ProviderStates) -> None:
+    def _name_keys(self) -> None:
         try:
             masters = None if self._masters is None else self._masters.read_if_any()
         except VaultFailed:
@@ -48,17 +42,17 @@ class KeySharing:
         for key, engine, secret in self._unnamed:
             parts = (engine, key.credential, secret if naming else str(key.number))
             name = keyed_digest(naming, "\0".join(parts).encode())
-            key.pace.states, key.pace.name = states, name
+            key.pace.states, key.pace.name = self._states, name
             # A key that is written twice is one at its provider.
             self._keys.setdefault(name, key)
         self._unnamed.clear()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        if self._states is None or not (self._keys or self._unnamed):
+    async def exchanging(self) -> AsyncIterator[None]:
+        if not (self._keys or self._unnamed):
             yield
             return
-        task = asyncio.create_task(self._run(self._states), name="providers' keys shared")
+        task = asyncio.create_task(self._run(), name="providers' keys shared")
         try:
             yield
         finally:
@@ -68,18 +62,19 @@ class KeySharing:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _run(self, states: ProviderStates) -> None:
+    async def _run(self) -> None:
+        states = self._states
         while not self._is_over:
             states.has_news.clear()
             if self._unnamed:
-                self._name_keys(states)
+                self._name_keys()
             if self._keys:
                 await self._exchange(states)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await (asyncio.sleep(LOOK_S) if states.is_away else states.has_news.wait())
 
-    async def _exchange(self, states: ProviderStates) -> None:
+    async def _exchange(self, states: KeyStates) -> None:
         """Tell what this worker knows, and learn what the others know."""
         sent_news, now = {name: key.news for name, key in self._keys.items()}, _now()
         reports = {name: _report(key, now) for name, key in self._keys.items()}

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from proxy.http.socket import SocketEndpoint
+from proxy.features.sockets.http.socket import SocketEndpoint
 from proxy.processes.fronts import HttpFront
+from tests.features.sockets.http.socket_rig import ECHOING, with_sockets
+from tests.features.sockets.http.test_socket_ends import Speaker, closed
 from tests.proxy.api.inside import inside
-from tests.proxy.http.socket_rig import ECHOING, with_sockets
-from tests.proxy.http.test_socket_ends import Speaker, closed
 
 WAIT_S = 20.0
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
 from policies.breaker import LONGEST_OPEN_S
-from proxy.access.limits_redis import RedisWindows, ask_redis
+from proxy.access.limits import Limits
 from proxy.access.windows import FullWindow, KeyState, Limit
 from proxy.errors import LimitsUnavailable
+from proxy.features.cluster.limits_redis import RedisWindows, ask_redis, open_redis
 
 KIND = "provider"
 CLAIM_MS = 5000
@@ -125,7 +127,7 @@ class ProviderStates:
         answer = await self._try_ask(self._windows.count((Limit(KIND, name, most),)))
         return answer.wait_s if isinstance(answer, FullWindow) else None if answer is None else 0.0
 
-    async def claim(self, name: str, account: str) -> bool:
+    async def claim_probe(self, name: str, account: str) -> bool:
         """Claim the probe of this account. Return False if another worker has it. Otherwise call `end_claim`
         after the probe."""
         key = self._key(f"{name}/probe/{account}")
@@ -149,3 +151,9 @@ class ProviderStates:
         except LimitsUnavailable:
             self.is_away = True
             return None
+
+
+@asynccontextmanager
+async def open_limits(url: str) -> AsyncIterator[Limits]:
+    async with open_redis(url) as windows:
+        yield Limits(windows, ProviderStates(windows))

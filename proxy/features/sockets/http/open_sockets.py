@@ -10,10 +10,10 @@ from starlette.types import Receive, Scope, Send
 from proxy.access.sessions import session_or_none
 from proxy.config.sections import Server
 from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
+from proxy.features.sockets.http.frame_pace import FramePace
+from proxy.features.sockets.http.socket import LEAVING_MESSAGE, ClientSocket, SocketEndpoint
 from proxy.http.endpoint import Endpoint
-from proxy.http.frame_pace import FramePace
 from proxy.http.hosts import host_name
-from proxy.http.socket import LEAVING_MESSAGE, ClientSocket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
