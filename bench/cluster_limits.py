@@ -26,8 +26,8 @@ import psutil
 
 from proxy.config.clusters import ClusterSection
 from proxy.config.sections import Config, EngineSection
-from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
-from proxy.engines.hosts.cluster.messages import TICK_S, HostHello, HostMessage, HostTick, ProcessLoad, method
+from proxy.hosts.cluster.cluster_hosts import ClusterHosts
+from proxy.hosts.cluster.messages import TICK_S, HostHello, HostMessage, HostTick, ProcessLoad, method
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad
 from speech_engine.host.pipe_messages import HostState

@@ -1,7 +1,7 @@
 """A process whose server has few features: `python -m tests.proxy.core_program FOLDER STORE_URL [FEATURE…]`.
 
-No module of another feature can be imported. It speaks, falls back and limits, administers if it has the
-feature admin, and prints what a client saw, as JSON.
+No module of another feature can be imported, nor what else is outside of the core. It speaks, falls back and
+limits, administers if it has the feature admin, and prints what a client saw, as JSON.
 """
 
 import asyncio
@@ -41,8 +41,11 @@ NATURAL = '[engines.kokoro]\nmodel = "kokoro"\n[models]\n"tts-1-hd" = ["kokoro/s
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 
 
+OUTSIDE = ("proxy.hosts.", "proxy.speech_steps.", "proxy.text_rules.")
+
+
 class NoOtherFeatures:
-    """Refuses the import of each feature but some."""
+    """Refuses the import of each feature but some, and of the other folders outside of the core."""
 
     def __init__(self, features: Sequence[str]) -> None:
         self._folders = tuple(f"proxy.features.{name}." for name in features)
@@ -51,7 +54,8 @@ class NoOtherFeatures:
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         del path, target
-        if name.startswith("proxy.features.") and not f"{name}.".startswith(self._folders):
+        is_feature = name.startswith("proxy.features.") and not f"{name}.".startswith(self._folders)
+        if is_feature or f"{name}.".startswith(OUTSIDE):
             raise ImportError(f"{name} is no part of the core")
         return None
 

@@ -12,7 +12,6 @@ from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.environments.progress_line import say
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_voices, natural_writer
@@ -20,6 +19,7 @@ from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import GalleryModel
 from proxy.features.models.model_use import sections_using
 from proxy.file_store import data_folder
+from proxy.hosts.environments.progress_line import say
 
 
 def own_sections(config: Config, plugin: str) -> list[str]:
