@@ -52,6 +52,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "estimates": ("voice_list", "admin", "jobs"),
     "books": ("jobs",),
     "payments": ("pages", "voice_list", "admin", "mail", "users"),
+    "monitoring": (),
     "alerts": ("mail",),
     "cluster": ("marks",),
     "samples": ("voice_list",),
@@ -71,7 +72,10 @@ def _has_local_engine(tools: SupervisorTools) -> bool:
     return any(plugin is not None and isinstance(plugin.create, Hosted) for plugin in found)
 
 
-SUPERVISOR_PARTS: dict[str, Callable[[SupervisorTools], bool]] = {"proxy.hosts": _has_local_engine}
+SUPERVISOR_PARTS: dict[str, Callable[[SupervisorTools], bool]] = {
+    "proxy.features.monitoring": lambda tools: bool(tools.config.server.metrics),
+    "proxy.hosts": _has_local_engine,
+}
 """The folders with a part of the supervisor, and whether a configuration asks for it."""
 
 
@@ -90,17 +94,12 @@ def all_sections() -> Sections:
 def load_config(
     path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
 ) -> Config:
-    """Read the configuration with the sections of all features. See `config_toml.load`."""
+    """Read the configuration with the sections of all features, above a layer. See `config_toml.load`."""
     from proxy.config import config_toml
 
-    return config_toml.load(all_sections(), path, environ, server, natural_plugins, FEATURES)
-
-
-def natural_plugins() -> Mapping[str, str]:
-    """Return the plugins whose engines natural.toml may have, as `natural.read_layer` takes them."""
-    from proxy.engines import registry
-
-    return registry.load().pullable()
+    natural = feature_modules("natural")
+    read_layer = natural[0].layer_of if natural else None
+    return config_toml.load(all_sections(), path, environ, server, read_layer, FEATURES)
 
 
 def supervisor_parts(tools: SupervisorTools) -> list[SupervisorPart]:

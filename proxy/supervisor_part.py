@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from prometheus_client.core import Metric
 
@@ -40,21 +40,18 @@ class SupervisorTools(NamedTuple):
     figures: Callable[[], Iterable[Metric]]
 
 
-class SupervisorPart(Protocol):
-    def start_tasks(self) -> asyncio.Task[None] | None:
-        """Start in the running loop. If the task that it returns ends, the server ends. Raise CannotServe."""
+class SupervisorPart(NamedTuple):
+    """What an `open_part` returns.
 
-    def worker_messages(self) -> Iterable[Message]:
-        """Return what a worker gets at its start."""
+    `start_tasks` may raise CannotServe. If the task that it returns ends, the server ends. A worker gets the
+    `worker_messages` at its start. `answer_worker` answers a question, now or later, and returns whether it
+    is for this part. `note_worker_end` releases what a worker had. Another thread calls `part_metrics`.
+    `stop_part` is called after the end of all workers.
+    """
 
-    def answer_worker(self, worker: int, question: WorkerQuestion) -> bool:
-        """Answer a question, now or later. Return whether it is for this part."""
-
-    def note_worker_end(self, worker: int) -> None:
-        """Release what a worker had, since it has ended."""
-
-    def part_metrics(self) -> Iterable[Metric]:
-        """Return metrics. Another thread calls this."""
-
-    async def stop_part(self) -> None:
-        """End, after all workers."""
+    start_tasks: Callable[[], asyncio.Task[None] | None]
+    stop_part: Callable[[], Awaitable[None]]
+    worker_messages: Callable[[], Iterable[Message]] = tuple
+    answer_worker: Callable[[int, WorkerQuestion], bool] = lambda _worker, _question: False
+    note_worker_end: Callable[[int], None] = lambda _worker: None
+    part_metrics: Callable[[], Iterable[Metric]] = tuple

@@ -6,7 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from types import MappingProxyType
@@ -21,8 +21,7 @@ from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.engines.local_samples import LocalSamples
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.providers.cloud_engine import CloudEngine
-from proxy.engines.providers.late_engines import LateEngines
-from proxy.engines.providers.sharing import KeySharing
+from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import (
     EngineConfigError,
     HostedEngineSpec,
@@ -70,6 +69,15 @@ class EngineStatus(msgspec.Struct, frozen=True):
     loaded: float | None = None
 
 
+class NeverLate:
+    """The local engines that are late with their first audio: here nobody looks for them."""
+
+    names: Set[str] = frozenset()
+
+    def note_miss(self, candidate: Candidate, language: str, within_s: float, /) -> None:
+        """Note that a candidate gave no audio within this time."""
+
+
 class Engines:
     """The engines of one worker. `names` has the OpenAI names that each engine knows, `late` the slow
     engines."""
@@ -87,7 +95,7 @@ class Engines:
         for engine in live.values():
             engine.on_models_changed = self._count_revision
         self.names = names
-        self.late = LateEngines(live.__getitem__)
+        self.late: NeverLate = NeverLate()
 
     def __getitem__(self, name: str) -> LiveEngine:
         return self._live[name]
@@ -267,11 +275,11 @@ async def open_engines(
     config: Config,
     metrics: EngineMetrics,
     source: SampleSource = NO_SOURCE,
-    sharing: KeySharing | None = None,
+    sharing: NoSharing | None = None,
 ) -> AsyncIterator[Engines]:
     """Open all engines of the configuration. `source` has the recordings of voices."""
     live: dict[str, LiveEngine] = {}
-    sharing = sharing or KeySharing()
+    sharing = sharing or NoSharing()
     http: UpstreamClient | None = None
     async with AsyncExitStack() as stack:
 
@@ -287,8 +295,7 @@ async def open_engines(
             live[name] = await _open_engine(name, section, registry, tools)
         engines = Engines(live, config.engines, names_of_engines(registry, config))
         engines.divide_limits(config.server.workers)
-        await stack.enter_async_context(sharing.running())
-        stack.push_async_callback(engines.late.close)
+        await stack.enter_async_context(sharing.exchanging())
         yield engines
 
 

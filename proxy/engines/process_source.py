@@ -38,7 +38,7 @@ async def open_engine(
     ):
         slots, pace = Slots(hello_of(engine).slots, section.queue), ProviderPace(section.rpm)
         keys.append(key := ProviderKey(name, number, engine, slots, pace, tools.metrics, credential))
-        tools.sharing.add(key, name, str(getattr(settings, API_KEY, "")))
+        tools.sharing.share_key(key, name, str(getattr(settings, API_KEY, "")))
     cloud = CloudEngine(name, keys, tools.metrics, samples=samples, silent_s=section.silent_s)
     await tools.stack.enter_async_context(keep_refreshed(cloud))
     return cloud

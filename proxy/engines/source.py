@@ -15,7 +15,7 @@ from proxy.config.sections import Config, EngineSection
 from proxy.engines.http.upstream_http import UpstreamClient
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.providers.cloud_engine import CloudEngine
-from proxy.engines.providers.sharing import KeySharing
+from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import HostedEngineSpec, InProcessSpec, RemoteSpec
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.engines.sample_source import SampleSource
@@ -81,7 +81,7 @@ class EngineTools(NamedTuple):
     config: Config
     metrics: EngineMetrics
     samples: SampleSource
-    sharing: KeySharing
+    sharing: NoSharing
     open_http: Callable[[], Awaitable[UpstreamClient]]
 
 

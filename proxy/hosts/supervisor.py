@@ -15,7 +15,7 @@ from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.hosts.figures import host_metrics
 from proxy.hosts.host import sockets_in
 from proxy.hosts.host_list import EngineSwitch, Hosts
-from proxy.supervisor_part import SupervisorTools
+from proxy.supervisor_part import SupervisorPart, SupervisorTools
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.cluster_messages import ClusterNews, TombstonesRead
 from speech_engine.host.pipe_messages import (
@@ -119,4 +119,9 @@ class HostsPart:
         task.add_done_callback(self._tasks.discard)
 
 
-open_part = HostsPart
+def open_part(tools: SupervisorTools) -> SupervisorPart:
+    hosts = HostsPart(tools)
+    return SupervisorPart(
+        *(hosts.start_tasks, hosts.stop_part, hosts.worker_messages),
+        *(hosts.answer_worker, hosts.note_worker_end, hosts.part_metrics),
+    )

@@ -47,8 +47,8 @@ from proxy.hosts.cluster.messages import (
 from proxy.hosts.figures import host_metrics
 from proxy.hosts.host import HostPlace
 from proxy.hosts.host_list import EngineSwitch, Hosts
+from proxy.http.metrics_page import MetricsPage, WorkerMetrics
 from proxy.processes.host_announcement import announce_host
-from proxy.processes.metrics_page import MetricsPage, WorkerMetrics
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostTls, Watched

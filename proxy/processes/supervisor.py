@@ -24,7 +24,6 @@ from proxy.feature_list import all_sections, supervisor_parts
 from proxy.file_store import data_folder
 from proxy.helpers.child import Child
 from proxy.processes import runtime
-from proxy.processes.metrics_page import ANSWER_S, MetricsPage, WorkerMetrics
 from proxy.processes.workers import Workers
 from proxy.storage.rows import new_id
 from proxy.supervisor_part import NO_HOST, SupervisorPart, SupervisorTools, WorkerReply
@@ -118,14 +117,6 @@ class Supervisor:
             lambda: (metric for part in self._parts for metric in part.part_metrics()),
         )
         self._parts: list[SupervisorPart] = supervisor_parts(tools)
-        self._page = MetricsPage(
-            config.server.metrics,
-            len(self._workers),
-            self._worker_metrics,
-            tools.figures,
-            lambda: self._config.server.hosts,
-            Path(config.data),
-        )
         self._stop_requested, self._second_signal = asyncio.Event(), asyncio.Event()
         self._answer_tasks: set[asyncio.Task[object]] = set()
         self._reload_lock = asyncio.Lock()
@@ -135,7 +126,6 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
-        self._page.start()
         part_tasks = [task for part in self._parts if (task := part.start_tasks()) is not None]
         running = [*part_tasks, asyncio.create_task(self._workers.run())]
         stop_wait = asyncio.create_task(self._stop_requested.wait())
@@ -146,7 +136,6 @@ class Supervisor:
             await asyncio.gather(*running)
         finally:
             stop_wait.cancel()
-            self._page.stop()
         if self._workers.have_failed and not self._workers.is_announced:
             raise CannotServe(self._workers.list_failed()[0].reason)
         return 1 if self._workers.have_failed else 0
@@ -173,7 +162,7 @@ class Supervisor:
             self._http.close()  # else this copy would accept clients for workers that take none
         self._control.close()
         await self._workers.stop(self._config.server.drain_s + _SETTLING_S)
-        for part in self._parts:
+        for part in reversed(self._parts):
             await part.stop_part()
         _log.info("server.drain.complete")
 
@@ -285,11 +274,3 @@ class Supervisor:
         self, question: Callable[[int], pipe_messages.Question], within_s: float
     ) -> list[WorkerReply]:
         return await self._workers.ask_workers(question, self._workers.ready_numbers, within_s)
-
-    async def _worker_metrics(self) -> list[WorkerMetrics]:
-        answers = await self._ask_ready_workers(pipe_messages.MetricsQuestion, ANSWER_S)
-        return [
-            WorkerMetrics(worker, generation, reply.text)
-            for worker, generation, reply in answers
-            if isinstance(reply, pipe_messages.MetricsReport)
-        ]
