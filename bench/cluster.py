@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from bench.cluster_times import Times, chosen, measured
 from bench.simulated_host import Job, SimulatedHost
 from policies.host_subset import host_subset
-from proxy.engines.hosts.process_choice import ProcessChoice, jobs_of_another
+from proxy.hosts.process_choice import ProcessChoice, jobs_of_another
 
 SEED = 20261125
 MOST_HOSTS = 64

@@ -21,8 +21,8 @@ import msgspec
 from bench.gpu_cells import Options
 from plugins.f5tts.plugin import HOSTED as F5TTS
 from plugins.xtts.plugin import HOSTED as XTTS
-from proxy.engines.environments import environments
-from proxy.engines.environments.environments import EnvironmentRefused
+from proxy.hosts.environments import environments
+from proxy.hosts.environments.environments import EnvironmentRefused
 
 ROOT = Path(__file__).parents[1]
 ENGINES = {"f5tts": F5TTS, "xtts": XTTS}

@@ -19,8 +19,8 @@ from pathlib import Path
 import msgspec
 
 from plugins.rvc.plugin import HOSTED, Precision
-from proxy.engines.environments import environments
-from proxy.engines.environments.environments import EnvironmentRefused
+from proxy.hosts.environments import environments
+from proxy.hosts.environments.environments import EnvironmentRefused
 
 ROOT = Path(__file__).parents[1]
 

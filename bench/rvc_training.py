@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from plugins.rvc.plugin import HOSTED
-from proxy.engines.environments import environments
-from proxy.engines.environments.environments import EnvironmentRefused
+from proxy.hosts.environments import environments
+from proxy.hosts.environments.environments import EnvironmentRefused
 
 ROOT = Path(__file__).parents[1]
 

@@ -26,8 +26,8 @@ import psutil
 
 from bench.transports_host import AHEAD, CANCELLED, Cancelled, Written
 from proxy.config.clusters import ClusterSection
-from proxy.engines.hosts.cluster.authorities import make
-from proxy.engines.hosts.cluster.channels import Channels
+from proxy.hosts.cluster.authorities import make
+from proxy.hosts.cluster.channels import Channels
 from speech_engine import Audio, EngineVoice, Segment, Speak, SpeechJob
 from speech_engine.host import messages
 from speech_engine.host.messages import Begin, Frame

@@ -42,8 +42,8 @@ from proxy.config.config_toml import Config
 from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
-from proxy.engines.hosts.sample_source import DeferredSource
 from proxy.engines.registry import Registry
+from proxy.engines.sample_source import DeferredSource
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.http.dialect import Dialect

@@ -16,9 +16,9 @@ from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.engines.hosts.sample_source import DeferredSource
 from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import Registry
+from proxy.engines.sample_source import DeferredSource
 from proxy.feature import AppContext
 from proxy.file_store.answers import StoredAnswers
 from proxy.file_store.shared_answers import open_answers

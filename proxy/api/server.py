@@ -11,19 +11,27 @@ from starlette.responses import Response
 
 from proxy import __version__
 from proxy.config.sections import Config
-from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.body import read_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.tombstones import Tombstone
-from speech_engine.host.cluster_messages import ClusterWord
-from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
+from speech_engine.host.pipe_messages import (
+    EngineAction,
+    EngineSwitched,
+    ReloadResult,
+    SupervisorAnswer,
+    WorkerQuestion,
+)
+
+
+async def _no_supervisor(_question: Callable[[int], WorkerQuestion], _within_s: float) -> SupervisorAnswer:
+    raise TimeoutError
 
 
 class ServerLink(NamedTuple):
     """What a worker knows of its server: the id of its start (`machine`), where it listens, and how to reach
-    the supervisor and the cluster."""
+    the supervisor. Its parts answer what is asked (with the seconds of the wait) and sent."""
 
     machine: str
     host: str
@@ -31,8 +39,8 @@ class ServerLink(NamedTuple):
     reload_config: Callable[[], Awaitable[ReloadResult]]
     spread_tombstone: Callable[[Tombstone], Awaitable[bool]]
     switch_engine: Callable[[str, EngineAction, bool], Awaitable[EngineSwitched]]
-    memory_reservations: MemoryReservations = NO_RESERVATIONS
-    tell_cluster: Callable[[ClusterWord], None] = lambda _word: None
+    ask: Callable[[Callable[[int], WorkerQuestion], float], Awaitable[SupervisorAnswer]] = _no_supervisor
+    send: Callable[[WorkerQuestion], None] = lambda _word: None
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ def make(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files are, or will be.")],
 ) -> CommandResult:
     """Make certificates for hosts and gateways, and their authorities."""
-    from proxy.engines.hosts.cluster import authorities
+    from proxy.hosts.cluster import authorities
 
     made_pairs = authorities.make(folder)
     rows = [

@@ -20,9 +20,9 @@ from proxy.commands.tables import Grid, Line, Part, PrintForm, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from proxy.engines.environments.environment_build import BuildProgress, Say
-    from proxy.engines.environments.environments import Environment, Recipe
     from proxy.engines.registry import Registry
+    from proxy.hosts.environments.environment_build import BuildProgress, Say
+    from proxy.hosts.environments.environments import Environment, Recipe
     from speech_engine import Hosted
 
 env = typer.Typer(help="Environments: Pythons for plugins that need packages.", no_args_is_help=True)
@@ -54,7 +54,7 @@ def env_build(
 ) -> None:
     """Build a plugin's environment, unless it exists. A second try goes on where the first one ended."""
     from proxy.engines import plugin_folder, registry
-    from proxy.engines.environments import environment_build, environments
+    from proxy.hosts.environments import environment_build, environments
 
     if torch and not index:
         raise CommandRefused(
@@ -72,7 +72,7 @@ def env_list(form: Printed = None) -> None:
     """List the environments, once for each plugin. No plugin needs stale environments. An environment is
     "other" if another installation of voxgate uses it."""
     from proxy.engines import registry
-    from proxy.engines.environments import environments
+    from proxy.hosts.environments import environments
 
     recipes = {
         name: environments.recipe(name, hosted)
@@ -105,7 +105,7 @@ def env_remove(
 ) -> None:
     """Delete a plugin's environments. A host that runs in one goes on until it is restarted."""
     from proxy.engines import registry
-    from proxy.engines.environments import environment_build, environments
+    from proxy.hosts.environments import environment_build, environments
 
     if any(plugin in environment.plugins for environment in environments.every()):
         confirm_or_refuse(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
@@ -140,7 +140,7 @@ def env_remove(
 
 def _plugins_that_fit(environment: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
     """Return the installed plugins that would run in an environment."""
-    from proxy.engines.environments import environments
+    from proxy.hosts.environments import environments
 
     return [
         name
@@ -152,7 +152,7 @@ def _plugins_that_fit(environment: Environment, recipes: Mapping[str, Recipe]) -
 @contextmanager
 def _progress_printer(form: PrintForm) -> Iterator[Say]:
     """Show progress on stderr: as JSON lines, or as `progress_line` does."""
-    from proxy.engines.environments.progress_line import progress_line, say
+    from proxy.hosts.environments.progress_line import progress_line, say
 
     printed: list[BuildProgress] = []
 
@@ -181,7 +181,7 @@ def _plugins_with_packages(loaded: Registry) -> dict[str, Hosted]:
 def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
     """Return how a plugin is hosted. Raise EnvironmentRefused if it needs no environment, or has failed."""
     from proxy.config.reader import names_hint
-    from proxy.engines.environments.environments import EnvironmentRefused
+    from proxy.hosts.environments.environments import EnvironmentRefused
 
     listing = _plugins_with_packages(loaded)
     if plugin in listing:

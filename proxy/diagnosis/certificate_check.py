@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from proxy.config.clusters import TlsFiles
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.config.sections import Config
-from proxy.engines.hosts.cluster.certificates import Side, UnusableCertificates, check_pair, read_files
+from proxy.hosts.cluster.certificates import Side, UnusableCertificates, check_pair, read_files
 
 _CHECK = "certificates"
 _WARN_BEFORE = timedelta(days=30)

@@ -16,10 +16,10 @@ from proxy.config.sections import PLUGIN_KINDS
 from proxy.diagnosis import text_check
 from proxy.diagnosis.certificate_check import check_certificates
 from proxy.diagnosis.model_check import check_models, check_retirements
-from proxy.engines.environments.environments import EnvironmentRefused, interpreter
 from proxy.engines.plugin_instances import known_by, names_of_engines
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
 from proxy.feature_list import features_of
+from proxy.hosts.environments.environments import EnvironmentRefused, interpreter
 from proxy.speech.language_detection import SHIPPED
 from speech_engine.licences import terms_of
 from speech_engine.names import no_names

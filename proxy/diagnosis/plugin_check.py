@@ -18,10 +18,10 @@ import structlog
 from proxy.config.finding import Finding, ok, wrong
 from proxy.config.sections import Config, EngineSection, Upstream
 from proxy.engines import plugin_folder, registry
-from proxy.engines.environments import environments
-from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.http.upstream_http import open_http
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry, RemoteSpec
+from proxy.hosts.environments import environments
+from proxy.hosts.environments.environments import EnvironmentRefused
 from speech_engine import Context, Engine, EngineRefreshes, Plugin
 from speech_engine.testing import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts

@@ -1,7 +1,1 @@
-"""Finds plugins, supervises host processes and connects workers to hosted engines."""
-
-import os
-
-# gRPC reads this variable on import, which happens only below this package. Our child processes exec at once,
-# so gRPC's fork handlers are useless: they write raw lines to the log and wait for locks.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+"""Finds plugins, and connects workers to engines: of the cloud, here, or from `proxy/hosts`."""

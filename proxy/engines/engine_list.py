@@ -17,9 +17,8 @@ import structlog
 from policies.routing import Candidate
 from proxy.config.engines import credentials_of
 from proxy.config.sections import Config, EngineSection
-from proxy.engines.hosts.local_samples import LocalSamples
-from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.http.upstream_http import UpstreamClient, open_http
+from proxy.engines.local_samples import LocalSamples
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import NoSharing
@@ -31,6 +30,7 @@ from proxy.engines.registry import (
     RemoteSpec,
 )
 from proxy.engines.remote_engine import RemoteEngine
+from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.source import WITHOUT_HOSTS, EngineSource, EngineTools, EngineWithHosts, LiveEngine
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineVoice, Mix, Names

@@ -6,8 +6,8 @@ import structlog
 
 from proxy.config.engines import API_KEY
 from proxy.config.sections import EngineSection
-from proxy.engines.hosts.in_process import InProcessEngine
-from proxy.engines.hosts.local_samples import LocalSamples
+from proxy.engines.in_process import InProcessEngine
+from proxy.engines.local_samples import LocalSamples
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
 from proxy.engines.providers.refreshing import keep_refreshed

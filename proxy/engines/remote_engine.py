@@ -11,8 +11,8 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from proxy.config.sections import EngineSection
-from proxy.engines.hosts.hello_engine import HelloEngine
-from proxy.engines.hosts.local_samples import LocalSamples, find_model
+from proxy.engines.hello_engine import HelloEngine
+from proxy.engines.local_samples import LocalSamples, find_model
 from speech_engine import (
     API_VERSION,
     EngineCannot,

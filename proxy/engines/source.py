@@ -12,13 +12,13 @@ from contextlib import AsyncExitStack
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from proxy.config.sections import Config, EngineSection
-from proxy.engines.hosts.in_process import InProcessEngine
-from proxy.engines.hosts.sample_source import SampleSource
 from proxy.engines.http.upstream_http import UpstreamClient
+from proxy.engines.in_process import InProcessEngine
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import HostedEngineSpec, InProcessSpec, RemoteSpec
 from proxy.engines.remote_engine import RemoteEngine
+from proxy.engines.sample_source import SampleSource
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import ModelInfo, VoiceInfo, Work
 from speech_engine.host.engine_stream import EngineStream, OnDispatch

@@ -1,1 +1,7 @@
-"""Engines in processes of their own, on this machine and on others."""
+"""Engines in processes of their own, on this machine and on others: hosts, their environments and models."""
+
+import os
+
+# gRPC reads this variable on import, which happens only below this package. Our child processes exec at once,
+# so gRPC's fork handlers are useless: they write raw lines to the log and wait for locks.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

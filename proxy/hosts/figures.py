@@ -7,7 +7,7 @@ from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from proxy.engines.hosts.host_list import Hosts
+from proxy.hosts.host_list import Hosts
 from speech_engine import Urgency
 from speech_engine.host.cluster_messages import HostLoad
 from speech_engine.host.pipe_messages import HostState

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from proxy.config.sections import EngineSection
-from proxy.engines.hosts.hosted import FIRST_HOSTS_S, HostedEngine
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.source import EngineSpec, EngineTools
+from proxy.hosts.hosted import FIRST_HOSTS_S, HostedEngine
 
 
 async def open_engine(
@@ -15,7 +15,7 @@ async def open_engine(
 ) -> HostedEngine:
     channels = None
     if (cluster := tools.config.clusters.get(section.cluster)) is not None:
-        from proxy.engines.hosts.cluster.channels import Channels
+        from proxy.hosts.cluster.channels import Channels
 
         channels = Channels(cluster)
     hosted = HostedEngine(name, tools.samples, channels)

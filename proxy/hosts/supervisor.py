@@ -11,10 +11,10 @@ from prometheus_client.core import Metric
 
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.hosts.host import sockets_in
-from proxy.engines.hosts.host_list import EngineSwitch, Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.hosts.figures import host_metrics
+from proxy.hosts.host import sockets_in
+from proxy.hosts.host_list import EngineSwitch, Hosts
 from proxy.supervisor_part import SupervisorPart, SupervisorTools
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.cluster_messages import ClusterNews, TombstonesRead
@@ -27,7 +27,7 @@ from speech_engine.host.pipe_messages import (
 )
 
 if TYPE_CHECKING:
-    from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
+    from proxy.hosts.cluster.cluster_hosts import ClusterHosts
 
 
 def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, ...]:
@@ -54,7 +54,7 @@ class HostsPart:
         self._clusters: ClusterHosts | None = None
         if config.used_clusters:
             # Imported here: without a cluster, a supervisor needs no gRPC.
-            from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
+            from proxy.hosts.cluster.cluster_hosts import ClusterHosts
 
             self._clusters = ClusterHosts(config, tools.send_to_all, tools.machine)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -23,9 +23,12 @@ import structlog
 from proxy.config.clusters import HostAddress, HostSection, parse_address
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair
-from proxy.engines.hosts.cluster.host_credentials import server_credentials
-from proxy.engines.hosts.cluster.messages import (
+from proxy.engines.registry import HostedEngineSpec
+from proxy.errors import CannotServe
+from proxy.file_store import data_folder
+from proxy.hosts.cluster.certificates import UnusableCertificates, read_pair
+from proxy.hosts.cluster.host_credentials import server_credentials
+from proxy.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
     TICK_S,
@@ -41,12 +44,9 @@ from proxy.engines.hosts.cluster.messages import (
     SwitchReply,
     method,
 )
-from proxy.engines.hosts.host import HostPlace
-from proxy.engines.hosts.host_list import EngineSwitch, Hosts
-from proxy.engines.registry import HostedEngineSpec
-from proxy.errors import CannotServe
-from proxy.file_store import data_folder
 from proxy.hosts.figures import host_metrics
+from proxy.hosts.host import HostPlace
+from proxy.hosts.host_list import EngineSwitch, Hosts
 from proxy.http.metrics_page import MetricsPage, WorkerMetrics
 from proxy.processes.host_announcement import announce_host
 from proxy.storage.rows import new_id

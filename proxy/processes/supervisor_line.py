@@ -11,7 +11,6 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from policies.device_reservations import TRY_AGAIN_S, DeviceMemory, LoadRefusal
 from proxy.app import Worker
 from proxy.config.config_toml import Config
 from proxy.errors import UpstreamFailed
@@ -21,21 +20,17 @@ from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry import logs
 from speech_engine.host import pipe_messages
-from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.pipe import ParentPipe, call_on_loop, remove_socket
 
 _RELOAD_S = 20.0
 """The supervisor reads the file, and waits up to 5 s for a worker's list of the plans in use."""
 _SPREAD_S = 10.0
-_BOOKING_S = 5.0
 _SWITCH_S = 15.0
 """A host that does not end is killed after four seconds; another switch may be under way."""
 
 _log = structlog.get_logger()
 
-_A = TypeVar(
-    "_A", pipe_messages.ReloadResult, pipe_messages.ErasureSpread, pipe_messages.EngineSwitched, Booked
-)
+_A = TypeVar("_A", bound=pipe_messages.SupervisorAnswer)
 
 
 class SupervisorLine:
@@ -76,25 +71,17 @@ class SupervisorLine:
         """Say that a request waits for an engine that loads on demand."""
         self._pipe.send(pipe_messages.EngineWanted(engine))
 
-    async def reserve_memory(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
-        """Book memory on a device, as a `MemoryReservations` does."""
-        try:
-            booked = await self._ask(
-                lambda number: BookingQuestion(number, holder, needs_gb, *found), _BOOKING_S, Booked
-            )
-        except TimeoutError:
-            return LoadRefusal("the server is busy", again_s=TRY_AGAIN_S)
-        return LoadRefusal(booked.refusal, is_lasting=booked.lasting) if booked.refusal else None
-
-    def note_peak(self, holder: str, gb: float) -> None:
-        self._pipe.send(BookedPeak(holder, gb))
-
-    def release(self, holder: str) -> None:
-        self._pipe.send(BookingOver(holder))
-
     async def _ask(
         self, question: Callable[[int], pipe_messages.WorkerQuestion], within_s: float, kind: type[_A]
     ) -> _A:
+        answer = await self.ask(question, within_s)
+        assert isinstance(answer, kind), "the number is of this question"
+        return answer
+
+    async def ask(
+        self, question: Callable[[int], pipe_messages.WorkerQuestion], within_s: float
+    ) -> pipe_messages.SupervisorAnswer:
+        """Ask with a number that the answer repeats. Raises TimeoutError."""
         number = next(self._numbers)
         answer_future: asyncio.Future[pipe_messages.SupervisorAnswer] = (
             asyncio.get_running_loop().create_future()
@@ -103,11 +90,9 @@ class SupervisorLine:
         try:
             self._pipe.send(question(number))
             async with asyncio.timeout(within_s):
-                answer = await answer_future
+                return await answer_future
         finally:
             del self._answers_by_number[number]
-        assert isinstance(answer, kind), "the number is of this question"
-        return answer
 
     def on_answer(self, answer: pipe_messages.SupervisorAnswer) -> None:
         answer_future = self._answers_by_number.get(answer.question)
@@ -155,12 +140,7 @@ class SupervisorInbox:
                     worker.revise(config)
                     front.revise(config)
                     _log.info("config.reload.complete", revision=revision.number)
-                case (
-                    pipe_messages.ReloadResult()
-                    | pipe_messages.ErasureSpread()
-                    | pipe_messages.EngineSwitched()
-                    | Booked() as answer
-                ):
+                case answer if isinstance(answer, pipe_messages.SupervisorAnswer):
                     line.on_answer(answer)
                 case pipe_messages.Leaving():
                     worker.server_state.is_draining = True

@@ -113,7 +113,7 @@ async def _serve(
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
     orders = (line.reload_config, line.spread_erasure, line.switch_engine)
-    link = ServerLink(revision.machine, host, port, *orders, line, pipe.send)
+    link = ServerLink(revision.machine, host, port, *orders, line.ask, pipe.send)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.request_engine)
         await _revoke_dev_key(worker, config)

@@ -18,8 +18,8 @@ from openapi_schema_validator import OAS30Validator
 
 from proxy.config.config_toml import load
 from proxy.config.sections import Config
-from proxy.engines.hosts.cluster import authorities
 from proxy.feature_list import all_sections
+from proxy.hosts.cluster import authorities
 from tests.clients import environments
 from tests.commands import command
 from tests.programs import present

@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 
 from proxy.config.config_toml import load
-from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
 from proxy.feature_list import all_sections
 from proxy.features.models.entries import read_gallery
+from proxy.hosts.cluster.cluster_hosts import ClusterHosts
 from speech_engine.licences import terms_of
 from tests.docs import config_reference, found, http_reference, markdown, pages, plugin_reference
 from tests.docs.found import sentence

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx2
 import psutil
 
-from proxy.engines.hosts.cluster.authorities import make
+from proxy.hosts.cluster.authorities import make
 from tests import forked
 from tests.server import ALONE, VOXGATE, Process, Server, free_port, running, stop
 

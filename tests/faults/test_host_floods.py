@@ -21,9 +21,9 @@ import pytest
 
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
-from proxy.engines import introductions
-from proxy.engines.hosts.cluster.messages import TICK_S, HostHello, HostTick, ProcessLoad, method
-from proxy.engines.introductions import StoredIntroduction
+from proxy.hosts import introductions
+from proxy.hosts.cluster.messages import TICK_S, HostHello, HostTick, ProcessLoad, method
+from proxy.hosts.introductions import StoredIntroduction
 from speech_engine import Audio, Context, Finished, Started, Word, Words
 from speech_engine.events import ProviderCount
 from speech_engine.host import messages

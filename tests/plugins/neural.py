@@ -19,9 +19,9 @@ from plugins.resemblyzer import plugin as resemblyzer
 from plugins.rvc import plugin as rvc
 from plugins.xtts import plugin as xtts
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.environments import environment_build, environments
-from proxy.engines.environments.environment_build import BuildProgress
-from proxy.engines.environments.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
+from proxy.hosts.environments import environment_build, environments
+from proxy.hosts.environments.environment_build import BuildProgress
+from proxy.hosts.environments.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 from tests.clients.environments import built
 from tests.suite.ci import is_ci

@@ -38,7 +38,7 @@ broken = "tone"
 rpm = 3
 """
 NATURAL = '[engines.kokoro]\nmodel = "kokoro"\n[models]\n"tts-1-hd" = ["kokoro/standard", "tone/standard"]\n'
-OUTSIDE = ("proxy.speech_steps", "proxy.text_rules")
+OUTSIDE = ("proxy.hosts", "proxy.speech_steps", "proxy.text_rules")
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 
 
@@ -118,7 +118,8 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
 if __name__ == "__main__":
     _, folder, url, *features = sys.argv
     sys.meta_path.insert(0, NoOtherFeatures(features))
-    for name in OUTSIDE:
+    # The feature models builds the environments of hosts, and pulls their models.
+    for name in OUTSIDE[1:] if "models" in features else OUTSIDE:
         # With None, `import` refuses it, and `find_spec` finds nothing. The type of its values lacks that.
         sys.modules[name] = None  # type: ignore[assignment]
     print(json.dumps(asyncio.run(answers(Path(folder), url, features))))

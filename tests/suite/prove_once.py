@@ -84,7 +84,8 @@ def engine_of(path: Path) -> str:
 def digest_of(engine: str, *, with_server: bool) -> str:
     """Return a digest of all that the tests of an engine depend on."""
     patterns = [f"plugins/{engine}/**/*", f"tests/plugins/{engine}/**/*", "tests/plugins/*.py"]
-    patterns += ["speech_engine/**/*.py", "locks/*.txt", "pyproject.toml", "proxy/engines/**/*.py"]
+    patterns += ["speech_engine/**/*.py", "locks/*.txt", "pyproject.toml"]
+    patterns += ["proxy/engines/**/*.py", "proxy/hosts/**/*.py"]
     patterns += ["plugins/*/*.py", "fakes/**/*.py", "tests/*.py", "tests/speech_engine/**/*.py"]
     if with_server:
         patterns += ["proxy/**/*", "policies/**/*", "plugins/**/*.py", "tests/features/**/*.py"]

@@ -252,7 +252,7 @@ def test_a_test_that_fails_by_chance_is_shown_until_a_commit_names_it() -> None:
         ("proxy/queue/test_renewals.py", {"race", "both_stores"}),
         ("features/payments/test_odd_cases.py", {"race", "both_stores"}),
         ("features/users/test_own_keys.py", {"race", "both_stores"}),
-        ("proxy/engines/hosts/cluster/test_watch.py", {"race"}),
+        ("proxy/hosts/cluster/test_watch.py", {"race"}),
         ("features/own_voices/test_races.py", {"race"}),
         ("faults/test_supervisor_killed.py", {"race"}),
         ("faults/test_exact.py", {"race"}),

@@ -16,9 +16,9 @@ from math import inf
 import structlog
 
 from policies import provider_waits
-from proxy.engines.hosts.local_samples import LocalSamples, find_model
-from proxy.engines.hosts.sample_source import NO_SOURCE
+from proxy.engines.local_samples import LocalSamples, find_model
 from proxy.engines.providers.provider_key import REFUSED, KeyTurn, ProviderKey, Result
+from proxy.engines.sample_source import NO_SOURCE
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
     Convert,

@@ -12,7 +12,7 @@ import structlog
 
 from policies.plans import Terms
 from proxy.catalogue.clones import CloneTarget
-from proxy.engines.hosts.sample_source import SampleUnavailable
+from proxy.engines.sample_source import SampleUnavailable
 from proxy.engines.source import LiveEngine
 from proxy.errors import RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules

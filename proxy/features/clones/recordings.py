@@ -8,7 +8,7 @@ from policies.plans import MissingLimits, Plan, Terms, build_terms
 from proxy.audio.formats import SAMPLE_BYTES, wav_header
 from proxy.catalogue.clones import ENGINES_FIELD, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import OwnVoices
-from proxy.engines.hosts.sample_source import RecordingSource
+from proxy.engines.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
 from proxy.features.clones.records import CloneRecord
 from proxy.features.consents.grants import Grants, permitted_providers

@@ -129,7 +129,7 @@ class Membership:
             is_wanted = any(each.announced for each in clusters.values())
             hosts = await announced.list_living(self._store) if is_wanted else ()
             gateways = tuple(each.id for each in self._living if each.kind == "server")
-            self._context.link.tell_cluster(ClusterNews(gateways, tuple(hosts)))
+            self._context.link.send(ClusterNews(gateways, tuple(hosts)))
 
     def _report(self) -> None:
         """Report the machines as metrics, and as a warning when a difference is new."""

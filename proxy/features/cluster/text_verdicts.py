@@ -13,9 +13,9 @@ from contextlib import aclosing, asynccontextmanager, suppress
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND_US
-from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.feature import AppContext
 from proxy.features.cluster.machines import NOW_SQL
+from proxy.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
 from proxy.telemetry.background import RepeatingTask
@@ -58,7 +58,7 @@ def _cluster_suspects(context: AppContext) -> dict[str, ClusterSuspects]:
     """Return what is known of deadly texts, for each engine that has a cluster."""
     if context.engines is None or not context.config_at_start.used_clusters:
         return {}
-    from proxy.engines.hosts.hosted import HostedEngine
+    from proxy.hosts.hosted import HostedEngine
 
     hosted = {name: each for name, each in context.engines.items() if isinstance(each, HostedEngine)}
     return {name: each.suspects for name, each in hosted.items() if each.suspects is not None}

@@ -25,13 +25,13 @@ from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.voice_records import ComparisonResult
 from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, ConsentSection, PluginSection
-from proxy.engines.environments import environments
-from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.consents.rules import judge_speakers
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
+from proxy.hosts.environments import environments
+from proxy.hosts.environments.environments import EnvironmentRefused
 from speech_engine import Comparer, Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
 from speech_engine.host import pipe, plugin_messages

@@ -9,11 +9,11 @@ from proxy.catalogue.notices import Notices
 from proxy.catalogue.recognition import LocalRecognition
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, wrong
-from proxy.engines.environments.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.consents import hearings
 from proxy.features.consents.records import TABLE
+from proxy.hosts.environments.environments import EnvironmentRefused, interpreter
 from speech_engine import Hosted
 
 

@@ -356,7 +356,7 @@ async def open_erasure(
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     start = link.machine if link else ""
-    on_read = partial(link.tell_cluster, TombstonesRead()) if link and has_clusters else None
+    on_read = partial(link.send, TombstonesRead()) if link and has_clusters else None
     erasure = Erasure(store, vault, data, link and link.spread_tombstone, erased, start, on_read)
     if vault.is_shared and start:
         await replay_once_a_start(data, start, erasure.replay_journal)

@@ -17,8 +17,6 @@ from proxy.config import config_toml
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.environments.environment_build import BuildProgress
-from proxy.engines.environments.progress_line import ProgressLine, progress_line, say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
@@ -37,6 +35,8 @@ from proxy.features.models.natural_file import (
 from proxy.features.models.offers import licence_lines
 from proxy.features.models.pulling import is_pulled
 from proxy.file_store import data_folder
+from proxy.hosts.environments.environment_build import BuildProgress
+from proxy.hosts.environments.progress_line import ProgressLine, progress_line, say
 
 _LONGEST_REASON = 300
 _PAUSES_S = (*(60.0 * 2**n for n in range(4)), *[900.0] * 96)

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.config.model_names import STANDARD
-from proxy.engines.environments import environment_build, environments
-from proxy.engines.environments.environment_build import BuildProgress, Say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
@@ -25,6 +23,8 @@ from proxy.features.models.listing import FIRST, Galleries, GalleryModel
 from proxy.features.models.natural import EngineKeys, Layer
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
+from proxy.hosts.environments import environment_build, environments
+from proxy.hosts.environments.environment_build import BuildProgress, Say
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 

@@ -16,7 +16,7 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.engines.engine_list import Engines
-from proxy.engines.hosts.sample_source import SampleUnavailable
+from proxy.engines.sample_source import SampleUnavailable
 from proxy.features.own_voices.sample_store import SampleStore
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Store

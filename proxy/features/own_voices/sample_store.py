@@ -14,7 +14,7 @@ import msgspec
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.engines.hosts.sample_source import ModelFileReader, SampleUnavailable
+from proxy.engines.sample_source import ModelFileReader, SampleUnavailable
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models

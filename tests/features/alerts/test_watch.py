@@ -14,9 +14,9 @@ from policies.breaker import Breaker
 from proxy.catalogue.cluster import ClusterView
 from proxy.config.sections import EngineSection
 from proxy.engines.engine_list import Engines
-from proxy.engines.hosts.local_samples import LocalSamples
-from proxy.engines.hosts.sample_source import NO_SOURCE
+from proxy.engines.local_samples import LocalSamples
 from proxy.engines.remote_engine import RemoteEngine
+from proxy.engines.sample_source import NO_SOURCE
 from proxy.feature_list import open_store
 from proxy.features.alerts import records
 from proxy.features.alerts import watch as watching

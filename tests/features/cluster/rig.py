@@ -17,8 +17,7 @@ from proxy.features.cluster.machines import NOW_SQL, Machine
 from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
-from speech_engine.host.cluster_messages import ClusterWord
-from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
+from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult, WorkerQuestion
 from tests.proxy.api.inside import TONE, with_engines
 from tests.proxy.jobs_inside import jobs_inside
 
@@ -35,7 +34,7 @@ class Link:
         self.asked: list[str] = []
         self.refusal = ""
         self.failure: UpstreamFailed | None = None
-        self.told: list[ClusterWord] = []
+        self.told: list[WorkerQuestion] = []
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -47,7 +46,7 @@ class Link:
             self._reload,
             self._spread,
             self._switch,
-            tell_cluster=self.told.append,
+            send=self.told.append,
         )
 
     async def _reload(self) -> ReloadResult:

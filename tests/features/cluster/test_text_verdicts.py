@@ -9,11 +9,11 @@ import pytest
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND_US
-from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
-from proxy.engines.hosts.host import EngineSuspects
 from proxy.feature_list import open_store
 from proxy.features.cluster.machines import NOW_SQL
 from proxy.features.cluster.text_verdicts import VerdictExchange
+from proxy.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
+from proxy.hosts.host import EngineSuspects
 from proxy.storage.store import Statement, StorageFailed, Store
 from speech_engine import Speak, UnsupportedText
 from tests.features.cluster.rig import Site

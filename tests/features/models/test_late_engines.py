@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from policies.routing import Candidate, Model, move_late_last
-from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine
 from proxy.features.models.late_engines import PROBE_S, LateEngines
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Speak, VoiceInfo
 from tests.proxy.api.scripted import Scripted, spoken

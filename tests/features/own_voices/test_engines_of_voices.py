@@ -11,7 +11,7 @@ from plugins.tone.timbre import Timbre, measure
 from proxy.audio.formats import FORMATS
 from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 from proxy.audio.recordings.measures import rate_master
-from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine
 from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.api.owning import agree, new_key, send
 from tests.replies import json_of

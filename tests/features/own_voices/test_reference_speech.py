@@ -14,7 +14,7 @@ from plugins.tone.timbre import measure
 from proxy.audio.formats import FORMATS
 from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 from proxy.audio.recordings.measures import rate_master
-from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine
 from proxy.features.consents import records as consents
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.own_voices.one_shot import OneShotSamples

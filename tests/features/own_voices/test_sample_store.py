@@ -13,7 +13,7 @@ from policies.sample_quality import SampleQuality
 from proxy.audio.recordings import derivation
 from proxy.audio.recordings.master import make_master
 from proxy.config.sections import VaultSection
-from proxy.engines.hosts.sample_source import SampleUnavailable
+from proxy.engines.sample_source import SampleUnavailable
 from proxy.features.own_voices.sample_store import SampleStore
 from proxy.file_store.vault import open_vault
 from proxy.storage.store import Statement, Store

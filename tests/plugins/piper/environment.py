@@ -12,7 +12,7 @@ from plugins.kokoro import plugin as kokoro
 from plugins.piper import plugin as piper
 from plugins.whisper import plugin as whisper
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.environments import environment_build, environments
+from proxy.hosts.environments import environment_build, environments
 from tests.suite.ci import is_ci
 
 PLUGINS = {

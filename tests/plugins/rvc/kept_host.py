@@ -13,9 +13,9 @@ import msgspec
 from plugins.rvc.plugin import HOSTED
 from policies.device_reservations import DeviceReservations
 from proxy.config.sections import EngineSection
-from proxy.engines.hosts.host import EngineSuspects, Host, Python, sockets_in
-from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.registry import HostedEngineSpec
+from proxy.hosts.host import EngineSuspects, Host, Python, sockets_in
+from proxy.hosts.hosted import HostedEngine
 from speech_engine import Audio, Convert, Event, SpeechJob, Started, Trained
 from speech_engine.pcm import PcmInMemory
 from tests.plugins import neural

@@ -16,13 +16,13 @@ import pytest
 from plugins.rvc.plugin import HOSTED
 from plugins.rvc.voice_format import FILES
 from proxy.config.sections import EngineSection
-from proxy.engines.memory_reservations import NO_RESERVATIONS
 from proxy.engines.registry import HostedEngineSpec
 from proxy.features.jobs.kinds.training.process import (
     TrainingBroken,
     TrainingProcess,
     TrainingResult,
 )
+from proxy.hosts.memory_reservations import NO_RESERVATIONS
 from speech_engine.training import (
     TRAINING_MODULE,
     FilePiece,

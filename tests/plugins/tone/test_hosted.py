@@ -7,7 +7,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from plugins.tone.plugin import ToneSettings
-from proxy.engines.hosts.hosted import HostedEngine
+from proxy.hosts.hosted import HostedEngine
 from speech_engine import (
     HEARING_HZ,
     Clone,
@@ -30,7 +30,7 @@ from speech_engine.testing import job
 from speech_engine.testing.hearing_contract import segments
 from speech_engine.testing.recordings import PcmRecording, input_of
 from tests.plugins.tone.ears import pcm_of, spoken, tone
-from tests.proxy.engines.host_rig import hosted
+from tests.proxy.hosts.host_rig import hosted
 from tests.speech_engine.host.fakes import host, read, short_folder
 
 RATE_HZ = 24_000

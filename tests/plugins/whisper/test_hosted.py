@@ -21,11 +21,11 @@ from plugins.whisper.plugin import HOSTED, WhisperSettings
 from policies.device_reservations import DeviceReservations
 from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import EngineSection
-from proxy.engines.hosts.host import EngineSuspects, Host, Python, sockets_in
-from proxy.engines.hosts.hosted import HostedEngine
-from proxy.engines.hosts.sample_source import NO_SOURCE
 from proxy.engines.registry import HostedEngineSpec
+from proxy.engines.sample_source import NO_SOURCE
 from proxy.engines.stored_models import with_models
+from proxy.hosts.host import EngineSuspects, Host, Python, sockets_in
+from proxy.hosts.hosted import HostedEngine
 from speech_engine import (
     HEARING_HZ,
     Engine,

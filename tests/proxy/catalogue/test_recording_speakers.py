@@ -5,11 +5,11 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines
-from proxy.engines.hosts.hosted import HostedEngine
-from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine
 from proxy.engines.source import LiveEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import Galleries, GalleryModel
+from proxy.hosts.hosted import HostedEngine
 from speech_engine import EngineVoice, Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted

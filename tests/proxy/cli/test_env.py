@@ -7,9 +7,9 @@ import pytest
 
 from plugins.kokoro.plugin import HOSTED as KOKORO
 from plugins.piper.plugin import HOSTED as PIPER
-from proxy.engines.environments import environments
+from proxy.hosts.environments import environments
 from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
-from tests.proxy.engines.test_environments import made
+from tests.proxy.hosts.test_environments import made
 
 __all__ = ["folder", "run"]
 

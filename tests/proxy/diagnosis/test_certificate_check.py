@@ -9,7 +9,7 @@ from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor.examination import examine
 from proxy.engines import registry
 from tests.proxy.config.files import load
-from tests.proxy.engines.hosts.cluster.certificate_files import made, write_authority, write_pair
+from tests.proxy.hosts.cluster.certificate_files import made, write_authority, write_pair
 
 CONFIG = """
 [host]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.engines.hosts.sample_source import SampleUnavailable
+from proxy.engines.sample_source import SampleUnavailable
 from speech_engine import ModelInfo
 
 PART_BYTES = 300_000

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.hosts.hosted import HostedEngine
 from speech_engine import EngineStumbled, Speak, Started
-from tests.proxy.engines.host_rig import hosted
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, job
+from tests.proxy.hosts.host_rig import hosted
 from tests.speech_engine.host.fakes import FakeEngine, host, read, speak_for_ever
 from tests.speech_engine.host.fakes import job as hosted_job
 from tests.waiting import soon

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from policies.breaker import MOST_FAULTS
-from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import ProviderPace
 from speech_engine import Audio, EngineFailed, EngineStumbled, Event, Speak, SpeechJob

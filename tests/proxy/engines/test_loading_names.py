@@ -12,8 +12,8 @@ import pytest
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.engines.hosts.host import sockets_in
-from proxy.engines.hosts.host_list import Hosts
+from proxy.hosts.host import sockets_in
+from proxy.hosts.host_list import Hosts
 from proxy.hosts.supervisor import hosted_specs
 from proxy.processes import runtime
 from proxy.telemetry.metrics import Metrics
@@ -116,7 +116,7 @@ async def test_a_new_start_counts_from_its_own_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("proxy.engines.hosts.hosted.time", clock)
+    monkeypatch.setattr("proxy.hosts.hosted.time", clock)
     async with server(tmp_path, "kokoro", "load_s = 600") as at:
         asked: dict[str, Any] = {"model": "tone", "voice": "af_heart"}
         for later_s, state, status in [

@@ -5,8 +5,8 @@ from hashlib import sha256
 
 import pytest
 
-from proxy.engines.hosts.in_process import InProcessEngine
-from proxy.engines.hosts.local_samples import LocalSamples
+from proxy.engines.in_process import InProcessEngine
+from proxy.engines.local_samples import LocalSamples
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
 from proxy.telemetry.metrics import Metrics

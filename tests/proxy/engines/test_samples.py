@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from proxy.engines.hosts import host_process
-from proxy.engines.hosts.hosted import HostedEngine
+from proxy.hosts import host_process
+from proxy.hosts.hosted import HostedEngine
 from speech_engine import (
     Audio,
     Convert,
@@ -31,8 +31,8 @@ from speech_engine.host.messages import MissingSamples, encode
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.testing.recordings import PcmRecording
 from speech_engine.values import Trained, find_samples
-from tests.proxy.engines.host_rig import hosted, odd_host, spoken, state
 from tests.proxy.engines.sources import FileInParts, Recordings
+from tests.proxy.hosts.host_rig import hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder
 from tests.speech_engine.host.mimics import CountingCache, Mimic, sampled, trained
 from tests.waiting import soon

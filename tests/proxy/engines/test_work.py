@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from policies.breaker import Breaker
-from proxy.engines.hosts.hosted import HostedEngine
-from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
+from proxy.hosts.hosted import HostedEngine
 from speech_engine import (
     Audio,
     CloneInfo,
@@ -42,8 +42,8 @@ from speech_engine import (
 from speech_engine.host.slots import Slots
 from speech_engine.testing.recordings import PcmRecording
 from tests.features.transcriptions.ears import Ears
-from tests.proxy.engines.host_rig import hosted
 from tests.proxy.engines.keys import RecordedMetrics
+from tests.proxy.hosts.host_rig import hosted
 from tests.speech_engine.host import fakes
 from tests.speech_engine.host.fakes import clone, delete, job
 from tests.tables import each_row

@@ -9,7 +9,7 @@ import pytest
 from proxy.config.clusters import HostSection
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
-from proxy.engines.hosts.cluster.messages import (
+from proxy.hosts.cluster.messages import (
     GatewayHello,
     HostHello,
     HostLeaves,
@@ -17,8 +17,8 @@ from proxy.engines.hosts.cluster.messages import (
     HostTick,
     method,
 )
-from proxy.engines.hosts.host import HostPlace
-from proxy.engines.hosts.host_list import EngineSwitch, Hosts
+from proxy.hosts.host import HostPlace
+from proxy.hosts.host_list import EngineSwitch, Hosts
 from proxy.processes import agent
 from proxy.processes.agent import Agent, AgentService
 from speech_engine.host.pipe_messages import HostState

@@ -76,7 +76,7 @@ def test_a_server_told_to_stop_while_it_starts_stops(
 
 _HOSTS_FAIL = """
 from proxy.__main__ import main
-from proxy.engines.hosts.host_list import Hosts
+from proxy.hosts.host_list import Hosts
 
 async def run(hosts):
     raise OverflowError("no such host")

@@ -20,7 +20,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceCache
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines
-from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.in_process import InProcessEngine
 from proxy.errors import InvalidRequest
 from proxy.http.replies import encode_json
 from proxy.speech.part import Part

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from proxy.engines.hosts.local_samples import find_model
+from proxy.engines.local_samples import find_model
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.errors import NoPlace, NotFound
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners

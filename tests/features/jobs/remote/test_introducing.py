@@ -1,9 +1,9 @@
 """How an engine elsewhere is asked what it has."""
 
 from proxy.config.sections import EngineSection
-from proxy.engines.hosts.local_samples import LocalSamples
-from proxy.engines.hosts.sample_source import NO_SOURCE
+from proxy.engines.local_samples import LocalSamples
 from proxy.engines.remote_engine import RemoteEngine
+from proxy.engines.sample_source import NO_SOURCE
 from proxy.features.jobs.remote.introducing import LONGEST_RETRY_S, Introducing
 from proxy.storage.store import Store
 from tests.features.jobs.remote.test_runs import rig

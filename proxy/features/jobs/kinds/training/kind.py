@@ -18,7 +18,6 @@ from policies.routing import Model
 from policies.routing.filters import may_see
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
-from proxy.engines.memory_reservations import NO_RESERVATIONS
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import AppContext, RevisionContext
 from proxy.features.consents.grants import Grants
@@ -40,6 +39,7 @@ from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.section import runs_steps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
+from proxy.hosts.memory_reservations import NO_RESERVATIONS, SupervisorReservations
 from proxy.http.body import Title
 from proxy.speech import speech_request
 from proxy.speech.usage_tag import Tag
@@ -87,7 +87,8 @@ class TrainingParts(NamedTuple):
     @classmethod
     def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
         assert context.engines is not None, "a command trains nothing"
-        reservations = NO_RESERVATIONS if context.link is None else context.link.memory_reservations
+        link = context.link
+        reservations = NO_RESERVATIONS if link is None else SupervisorReservations(link.ask, link.send)
         trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, reservations)
         input_reader = TrainingInput(
             context.store, context.vault, context.own_voices, context.find(Grants), context.samples

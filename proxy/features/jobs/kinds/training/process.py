@@ -14,11 +14,11 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from policies.device_reservations import DeviceMemory
-from proxy.engines.environments import environments
-from proxy.engines.environments.environments import EnvironmentRefused
-from proxy.engines.memory_reservations import MemoryReservations
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import JOB_NICENESS, Child
+from proxy.hosts.environments import environments
+from proxy.hosts.environments.environments import EnvironmentRefused
+from proxy.hosts.memory_reservations import MemoryReservations
 from speech_engine import training
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, PeakMemory
 from speech_engine.host.plugin_messages import PluginMessage, unpack

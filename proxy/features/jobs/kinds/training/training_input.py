@@ -15,7 +15,7 @@ from policies.routing.filters import may_see
 from proxy.access.callers import Callers
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.engines.hosts.sample_source import SampleSource, SampleUnavailable
+from proxy.engines.sample_source import SampleSource, SampleUnavailable
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.fields import SealedFields
