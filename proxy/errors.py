@@ -240,14 +240,6 @@ class VaultUnavailable(RequestFailed):
     retry_s = 30.0
 
 
-class ReceiptsUnavailable(RequestFailed):
-    """503: there is no key that signs receipts. The log says why."""
-
-    status, default_code = 503, "receipts_unavailable"
-    text = "The server has no key that signs receipts; ask its operator."
-    retry_s = 30.0
-
-
 class MarksUnavailable(RequestFailed):
     """503: a mark that the configuration names could not be looked for. The log says why."""
 

@@ -242,15 +242,17 @@ class Feature(NamedTuple):
     commands are beside it in the list, since a command needs them without it.
 
     Its tables exist even where it does not open. `paths` are the roots of its endpoints, below /v1 or /admin
-    or neither. `missing_setting` returns the setting without which none of them answers, or "" if there is
-    none missing. `checks` check its requirements, and `text_checks`, printed last, the handling of texts.
-    `doctor` has named checks of `voxgate doctor`. Commands load plugins if a feature `needs_plugins`.
+    or neither. Roots of former versions are `removed`, each with a sentence. `missing_setting` returns the
+    setting without which none of them answers, or "". `checks` check its requirements, and `text_checks`,
+    printed last, the handling of texts. `doctor` has named checks of `voxgate doctor`. Commands load plugins
+    if a feature `needs_plugins`.
     """
 
     name: str
     open: Callable[[AppContext], AbstractAsyncContextManager[FeatureInstance]]
     tables: Tables = ()
     paths: tuple[str, ...] = ()
+    removed: tuple[tuple[str, str], ...] = ()
     missing_setting: Callable[[Config], str] = lambda _: ""
     backed_up: tuple[BackedUp, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -259,14 +261,15 @@ class Feature(NamedTuple):
     doctor: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = ()
 
 
-def closed_paths(features: Sequence[Feature], config: Config) -> Mapping[str, str]:
-    """Return the roots of features that do not answer, each with the sentence that says how to open it."""
-    return {
-        root: off_sentence(feature.name, setting)
+def closed_paths(features: Sequence[Feature], config: Config) -> Mapping[str, tuple[str, bool]]:
+    """Return the roots that do not answer, each with its sentence, and whether it was removed."""
+    off = {
+        root: (off_sentence(feature.name, setting), False)
         for feature in features
         if (setting := how_to_open(feature, config))
         for root in feature.paths
     }
+    return off | {root: (text, True) for feature in features for root, text in feature.removed}
 
 
 def open_feature_names(features: Sequence[Feature], config: Config) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ SOME_ANSWER_HEADERS = {
     "it cannot be.",
     WORD_TIMES: "With the field `word_times`: `heard`, or `interpolated` for times computed from letters.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
-    "x-voxgate-replay-of": "The request that was spoken, on a replay: usage and receipt have its id.",
+    "x-voxgate-replay-of": "The request that was spoken, on a replay: usage has its id.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
     "matched, and the candidates in order; failures after routing have it too.",
     "x-ratelimit-limit-requests": "Requests a minute that are allowed, if there is a limit.",

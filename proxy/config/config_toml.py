@@ -105,6 +105,7 @@ def load(
         source=str(file or config.source),
         natural=effective_natural,
         digest=digest,
+        warnings=reader.warnings,
     )
 
 
@@ -200,7 +201,6 @@ def _read_core_sections(
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
         plugins=plugins,
         voices=voices,
-        warnings=reader.warnings,
         secrets=tuple(sorted(set(variables(raw)))),
     )
 

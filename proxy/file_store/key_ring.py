@@ -1,4 +1,4 @@
-"""The keys of marks and receipts: the newest makes new ones, and older ones still find or prove."""
+"""The keys of marks: the newest makes new ones, and older ones still find theirs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RingKey(NamedTuple):
 
 
 class KeyRing:
-    """One or more keys. The first one makes new marks or receipts."""
+    """One or more keys. The first one makes new marks."""
 
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys

@@ -1,4 +1,4 @@
-"""The paths of features that do not answer, each with the sentence that says how to turn its feature on."""
+"""The paths that do not answer: those of features that are off, and those that were removed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 
 class ClosedPaths:
-    """`sentences` maps each closed root, such as "/v1/jobs" or "/admin/voices/{id}/clones", to its
-    sentence."""
+    """`reasons` maps each closed root, such as "/v1/jobs" or "/admin/voices/{id}/clones", to the sentence of
+    its 404, and to whether it was removed."""
 
-    def __init__(self, sentences: Mapping[str, str] = {}) -> None:
-        longest_first = sorted(sentences, key=len, reverse=True)
-        self._sentences = [(_pattern_below(root), sentences[root]) for root in longest_first]
+    def __init__(self, reasons: Mapping[str, tuple[str, bool]] = {}) -> None:
+        longest_first = sorted(reasons, key=len, reverse=True)
+        self._reasons = [(_pattern_below(root), reasons[root]) for root in longest_first]
 
-    def reason_closed(self, path: str) -> str | None:
-        """Return the sentence of the longest root that a path is below."""
-        return next((sentence for root, sentence in self._sentences if root.fullmatch(path)), None)
+    def reason_closed(self, path: str) -> tuple[str, bool] | None:
+        """Return the reason of the longest root that a path is below."""
+        return next((reason for root, reason in self._reasons if root.fullmatch(path)), None)
 
 
 def _pattern_below(root: str) -> re.Pattern[str]:

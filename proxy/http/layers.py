@@ -197,8 +197,9 @@ async def _raise_http_exception(
     if counter is not None:
         await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
-    if (sentence := closed_paths.reason_closed(path)) is not None:
-        raise NotFound(sentence, code="feature_off")
+    if (reason := closed_paths.reason_closed(path)) is not None:
+        sentence, is_removed = reason
+        raise NotFound(sentence, code="removed") if is_removed else NotFound(sentence, code="feature_off")
     if error.status_code == 405:
         # Starlette itself names the methods of the first route only.
         matching_routes = [

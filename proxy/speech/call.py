@@ -330,7 +330,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole`, such as a WAV with its true length, is sent when it is complete; one that `is_paced` is sent
     as fast as it plays. A call of a `job` has no listener, does not count as a stream, and engines serve it
-    last. A piece of an utterance does not count as a stream either, and has no receipt. All attempts at a
+    last. A piece of an utterance does not count as a stream either, and has no facts. All attempts at a
     step of a job have its name, `step`. Engines also serve a call last that `is_idle`. It does not count as
     activity of the worker.
     """

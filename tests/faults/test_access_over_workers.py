@@ -42,12 +42,10 @@ async def test_two_workers_keep_the_things_of_an_account_to_it(server: Server, w
     await access_rules.check_lists(world)
     await access_rules.check_kept_answers(world)
     await access_rules.check_same_recording(world, server.data / "voices")
-    # Every worker signs the same receipt, byte for byte.
-    path, before = f"/v1/audio/receipts/{world.objects['request']}", answers_by_worker(server)
+    path, before = f"/v1/history/{world.objects['request']}", answers_by_worker(server)
     while len(answers_by_worker(server) - before) < WORKERS:
         answers = [await world.ask("owner", "GET", path) for _ in range(10)]
         assert {answer.status_code for answer in answers} == {200}
-        assert len({answer.json()["jws"] for answer in answers}) == 1
     answered = answers_by_worker(server)
     assert len(answered) == WORKERS
     assert min(answered.values()) > 5, "both have met the rows"

@@ -21,7 +21,7 @@ def test_the_folders_are_the_features() -> None:
 def test_each_feature_adds_its_section_and_its_commands() -> None:
     assert len(all_sections()) == len([*FOLDER.glob("*/section.py")]) >= 3
     groups = {group.name for place in all_commands()[1:] for group in place}
-    assert {"voices", "consents", "lexicons", "jobs", "webhooks", "models", "receipt", "keys"} <= groups
+    assert {"voices", "consents", "lexicons", "jobs", "webhooks", "models", "keys"} <= groups
 
 
 def test_each_line_of_the_list_names_what_its_feature_imports() -> None:

@@ -26,7 +26,7 @@ AGAIN_S = 1.0
 FORMER_FILE = "machine"
 """A file in the data folder. It has the id of the last machine that used the folder, the name of its host,
 and the folder's path."""
-_SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
+_SETTINGS = {"master": "vault.master_key", "mark": "marking.keys"}
 _ROTATION_STEPS = (
     "a new key first joins the old ones on all machines, then it becomes the newest, then the old one goes"
 )

@@ -23,7 +23,7 @@ Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[ComparisonResul
 class Grant(NamedTuple):
     """A speaker's permission. Only `providers` may receive the voice (None: all engines), for `uses` alone.
 
-    Receipts name it by its `digest`, which does not identify the speaker.
+    The facts of clips name it by its `digest`, which does not identify the speaker.
     """
 
     id: str

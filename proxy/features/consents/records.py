@@ -152,7 +152,7 @@ async def find_dependent_voice(store: Store, id_: str) -> str | None:
 
 
 def record_digest(consent: ConsentRecord) -> str:
-    """Return the digest by which receipts name a consent. It does not identify the speaker.
+    """Return the digest by which the facts of clips name a consent. It does not identify the speaker.
 
     The account can compute it: the SHA-256 of five lines, which are `voxgate/consent/v1` and the fields
     `kind`, `id`, `created_at` and `digest` of the API.

@@ -25,7 +25,7 @@ from proxy.features.dubs.fitting import fit_lines
 from proxy.features.dubs.inputs import DubInputs
 from proxy.features.dubs.line_values import FitRules
 from proxy.features.dubs.lines import DubLine, lines_to_fit, steps_of_cues
-from proxy.features.dubs.receipt import receipt_of, signed_receipt
+from proxy.features.dubs.receipt import receipt_answer, receipt_of
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
 from proxy.features.dubs.request import (
     FILES,
@@ -254,8 +254,8 @@ class DubKind(DraftKind):
             return whole_reply(file, f"{job.id}.csv", "text/csv", range_)
         file = await self._file(job, name)
         if name == "receipt.json":
-            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), revision)
-            file = StoredFile(self.files, job.account, [signed])
+            answer = receipt_answer(await file.read_whole(), revision)
+            file = StoredFile(self.files, job.account, [answer])
         if name.endswith(".json"):
             return whole_reply(file, f"{job.id}_{name}", "application/json", range_)
         part = "" if name == "track" else f"_{name}"

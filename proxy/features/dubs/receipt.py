@@ -1,5 +1,4 @@
-"""The receipt of a dub: which files were made, and whose voices are in them. It has the claims of a clip's
-receipt for the track, so `voxgate marks receipts check` reads it, and is signed when it is fetched."""
+"""The receipt of a dub: which files were made, and whose voices are in them. Nobody signs it."""
 
 from __future__ import annotations
 
@@ -11,12 +10,9 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.records import Job
-from proxy.features.marks.jws import RECEIPT_TYPE
+from proxy.features.marks.clip_facts import ClipMark, ClipSpeaker
 from proxy.features.marks.mark_filter import possible_marking
 from proxy.features.marks.provenance_observer import PlannedFacts
-from proxy.features.marks.receipt_endpoints import ReceiptMark, SoundClaims
-from proxy.features.marks.receipt_records import ClipSpeaker
-from proxy.features.marks.ring_source import ReceiptRing
 from proxy.http.lists import iso_time
 from proxy.http.replies import encode_json
 from proxy.speech.call import SpeechCall
@@ -36,8 +32,20 @@ class ReceiptVoice(msgspec.Struct, frozen=True):
     consents: tuple[str, ...]
 
 
-class DubReceipt(SoundClaims, frozen=True, kw_only=True):
+class DubReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a dub. `sha256`, `bytes` and what follows are those of its track."""
+
     kind: str = "dub"
+    request: str
+    made: str
+    sha256: str
+    bytes: int
+    media_type: str
+    format: str
+    sample_rate_hz: int
+    samples: int
+    speakers: tuple[ClipSpeaker, ...]
+    mark: ClipMark | None
     files: Sequence[ReceiptFile]
     voices: Sequence[ReceiptVoice]
 
@@ -71,7 +79,7 @@ def receipt_of(
         files=files,
         voices=[ReceiptVoice(name, call.plan.voice.id, facts[name].consents) for name, call in calls.items()],
         speakers=_models(calls.values(), facts.values()),
-        mark=None if mark is None else ReceiptMark(mark.plugin, mark.key),
+        mark=None if mark is None else ClipMark(mark.plugin, mark.key),
     )
 
 
@@ -87,11 +95,7 @@ def _models(calls: Iterable[SpeechCall], facts: Iterable[PlannedFacts]) -> tuple
     return tuple(dict.fromkeys(found))
 
 
-def signed_receipt(receipt: bytes, revision: RevisionContext) -> bytes:
-    """Return a receipt with its signature, or without one where the server keeps no receipts."""
-    ring = revision.context.find_shared_or(ReceiptRing())
-    claims = {"iss": ring.operator, **msgspec.json.decode(receipt)}
-    answer = {"object": "audio.receipt", "id": claims["request"], "claims": claims}
-    if (keys := ring.keys) is not None:
-        answer |= {"jws": keys.newest.sign(encode_json(claims), RECEIPT_TYPE), "jwk": keys.newest.jwk}
-    return encode_json(answer)
+def receipt_answer(receipt: bytes, revision: RevisionContext) -> bytes:
+    """Return a receipt as its account gets it, with the name of the operator."""
+    claims = {"iss": revision.config.consent.operator, **msgspec.json.decode(receipt)}
+    return encode_json({"object": "audio.receipt", "id": claims["request"], "claims": claims})

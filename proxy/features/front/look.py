@@ -1,4 +1,4 @@
-"""The operator's colours and logo: a generated style sheet and a checked picture, each with its hash in its
+"""The operator's colours and logo: a generated style sheet and a picture, each with its hash in its
 address."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/steps: the steps of a job with marks and receipts, and the sound of each step."""
+"""/v1/jobs/{id}/steps: the steps of a job with their marks, and the sound of each step."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from proxy.features.jobs.core.fields import Chapter, chapter_number_at
 from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.core.wrong_words import WrongStep, wrong_words
 from proxy.features.jobs.endpoints import JobResource
-from proxy.features.marks import receipt_records
-from proxy.features.marks.receipt_endpoints import ReceiptMark
-from proxy.features.marks.receipt_records import ClipFacts
+from proxy.features.marks import clip_facts
+from proxy.features.marks.clip_facts import ClipFacts, ClipMark
 from proxy.http.lists import PAGE, Listing, read_page
 from proxy.http.ranges import RANGE
 from proxy.http.resource import account_of, endpoint, second_path
@@ -32,7 +31,7 @@ from proxy.storage.usage import CheckSums
 _MOST_DIGITS = 9
 
 
-class StepMark(ReceiptMark, frozen=True):
+class StepMark(ClipMark, frozen=True):
     """The inaudible mark in the sound: its plugin, and the id of its key."""
 
 
@@ -42,11 +41,11 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     the line in its file, and in a conversion or transcription, the milliseconds of the recording.
 
     A step that `is_taken_over` has the sound of the job that was said again, for no credits.
-    A step with sound has a `request`, for which `credits` were charged. If it has a `receipt`, that is the
-    path of it, and the receipt signs `sha256` and `mark`. `voice` is the requested one, and `voices` are the
-    saved voices that spoke. `substitute` is the `x-voxgate-substitute` of an answer, or "". `check` has the
-    numbers of a checked step, and `wrong` the words that stayed wrong, with their places in the text of the
-    job, or of the line of a batch. Operators do not see the words.
+    A step with sound has a `request`, for which `credits` were charged. Sound with a mark or a manifest has
+    its `sha256`. `voice` is the requested one, and `voices` are the saved voices that spoke. `substitute` is
+    the `x-voxgate-substitute` of an answer, or "". `check` has the numbers of a checked step, and `wrong` the
+    words that stayed wrong, with their places in the text of the job, or of the line of a batch. Operators do
+    not see the words.
     """
 
     id: str
@@ -63,7 +62,6 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     voice: str | None
     voices: list[str]
     substitute: str
-    receipt: str | None
     sha256: str | None
     mark: StepMark | None
     check: CheckSums | None
@@ -91,14 +89,14 @@ class JobSteps(JobResource):
         also=second_path("/admin/jobs/{id}/steps", "list_job_steps_of"),
     )
     async def list_job_steps(self, request: Request) -> Response:
-        """The steps of a job in their order, with receipts and marks"""
+        """The steps of a job in their order, with their marks"""
         job = await self.find_job(request)
         store = self._store
         listed = await read_page(
             request, partial(_place_of, store, job.id), partial(_list_rows, store, job.id)
         )
         requests = [row.request for row in listed.rows if row.request is not None]
-        receipts = await receipt_records.facts_of_requests(store, job.account, requests)
+        facts = await clip_facts.facts_of_requests(store, job.account, requests)
         kind = self._kinds.kind_of(job)
         chapters = kind.chapters(job)
         wrong: dict[str, Sequence[WrongWords]] = {}
@@ -110,9 +108,7 @@ class JobSteps(JobResource):
                 wrong[row.id] = await wrong_words(self._kinds.files, job, step)
         return await listed.list_response(
             StepList,
-            lambda row: _step_body(
-                kind, row, chapters, receipts.get(row.request or ""), wrong.get(row.id, ())
-            ),
+            lambda row: _step_body(kind, row, chapters, facts.get(row.request or ""), wrong.get(row.id, ())),
         )
 
     @endpoint(
@@ -123,7 +119,7 @@ class JobSteps(JobResource):
         request_headers=(RANGE,),
     )
     async def get_job_step_content(self, request: Request) -> Response:
-        """The sound of a step as its receipt has it, or a range of it. Of a WAV it is PCM"""
+        """The sound of a step as its `sha256` has it, or a range of it. Of a WAV it is PCM"""
         job, number = await self.find_job(request), request.path_params["number"]
         clip = None
         if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
@@ -138,7 +134,7 @@ def _step_body(
     kind: JobKind,
     row: _StepRow,
     chapters: Sequence[Chapter],
-    receipt: ClipFacts | None,
+    facts: ClipFacts | None,
     wrong: Sequence[WrongWords],
 ) -> ShownStep:
     chapter = chapter_number_at(chapters, row.first)
@@ -156,9 +152,8 @@ def _step_body(
         voice=row.voice,
         voices=(row.voices or "").split(),
         substitute=row.substitute or "",
-        receipt=None if receipt is None else f"{receipt_records.ROOT}/{row.request}",
-        sha256=None if receipt is None else receipt.sha256,
-        mark=StepMark(receipt.mark, receipt.mark_key) if receipt and receipt.mark else None,
+        sha256=None if facts is None else facts.sha256,
+        mark=StepMark(facts.mark, facts.mark_key) if facts and facts.mark else None,
         check=CheckSums.of_column(row.checked),
         wrong=wrong,
         is_taken_over=bool(row.taken),

@@ -1,4 +1,4 @@
-"""`voxgate detect`, `voxgate receipt …` and the rotation of keys. A receipt is verified without a server.
+"""`voxgate detect` and the rotation of keys.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -20,7 +20,7 @@ from proxy.commands.command import (
 )
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS
+from proxy.features.marks.section import MARK_KEYS, RECEIPTS_GONE
 
 NOT_FOUND, UNUSABLE = 1, 2
 """The status of a command that found nothing, and of one that could not look."""
@@ -35,7 +35,7 @@ _MANIFESTS = {
 _OURS = "It carries this server's mark."
 _SHARED = "It carries the mark of another server that shares the key."
 _WITHOUT_KEY = "It carries a mark of machines that speak, which does not say whose."
-_HINT = "A mark can be copied onto another sound. Only a manifest or a receipt proves who spoke it."
+_HINT = "A mark can be copied onto another sound. Only a manifest proves who spoke it."
 
 
 def detect(
@@ -122,20 +122,6 @@ def _result(answer: dict[str, Any]) -> list[Part]:
 @RINGS.command("rotate-mark", _result)
 def keys_rotate_mark(here: CommandContext) -> CommandResult | AdminRequest:
     """Let a new key make the inaudible marks. Older keys still find theirs."""
-    return _rotate(here, "keys", MARK_KEYS)
-
-
-@RINGS.command("rotate-receipt", _result)
-def keys_rotate_receipt(here: CommandContext) -> CommandResult | AdminRequest:
-    """Let a new key sign the receipts. Receipts by older keys stay good."""
-    return _rotate(here, "receipt_keys", RECEIPT_KEYS)
-
-
-def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult | AdminRequest:
-    """Put a new key before the others of a file in the data folder, or into PostgreSQL. Raise CommandRefused.
-
-    If `setting` in [marking] is set, the keys are in another place.
-    """
     # Imported here: they are slow, and `voxgate --help` needs none of them.
     from proxy.config.addresses import is_postgres
     from proxy.features.marks.section import SECTION
@@ -144,14 +130,14 @@ def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult | Ad
     from proxy.file_store.master_keys import VaultFailed
 
     config = here.config()
-    if getattr(SECTION.of(config), setting):
+    if SECTION.of(config).keys:
         raise CommandRefused(
-            f"the keys are where marking.{setting} says: put a new one before the others there, "
+            "the keys are where marking.keys says: put a new one before the others there, "
             "then run voxgate reload"
         )
     if is_postgres(config.storage.url):
-        return AdminRequest("POST", "marking/rotations", {"ring": setting})
-    file = Path(config.data) / name
+        return AdminRequest("POST", "marking/rotations", {"ring": "keys"})
+    file = Path(config.data) / MARK_KEYS
     try:
         ring = add_key(file)
     except OSError as error:
@@ -162,46 +148,15 @@ def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult | Ad
     return CommandResult({"file": str(file), "keys": len(list(ring)), "is_served": is_served})
 
 
-RECEIPT = Group("receipt", "Receipts: what the server said of a clip that it made.")
+def _receipt_gone(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Say what is in the place of receipts."""
+    del words
+    raise CommandRefused(RECEIPTS_GONE)
 
 
-def _receipt_result(answer: dict[str, Any]) -> list[Part]:
-    parts: list[Part] = [
-        Line(f"{line['line']}: {line['found']}", "" if line["is_good"] else "red") for line in answer["lines"]
-    ]
-    is_verified = answer["is_verified"]
-    return [*parts, Line("Verified." if is_verified else "Not verified.", "green" if is_verified else "red")]
+_FOR_ANY_WORDS = {"hidden": True, "context_settings": {"ignore_unknown_options": True}}
+RECEIPT = Command("receipt", _receipt_gone, lambda _: [], without_config=True, settings=_FOR_ANY_WORDS)
+RINGS.commands.append(RECEIPT._replace(name="rotate-receipt"))
 
 
-@RECEIPT.command("verify", _receipt_result, without_config=True)
-def receipt_verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The audio, as the server sent it.")],
-    receipt_file: Annotated[
-        Path, typer.Argument(metavar="RECEIPT", help="The answer of /v1/audio/receipts/ID, or its jws.")
-    ],
-    keys: Annotated[
-        Path | None,
-        typer.Option(
-            help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own, which a jws lacks."
-        ),
-    ] = None,
-    source: Annotated[
-        Path | None, typer.Option(help="Of a conversion: the recording that was sent for it.")
-    ] = None,
-) -> CommandResult:
-    """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
-    from proxy.features.marks.receipt_check import check_receipt
-
-    try:
-        findings = check_receipt(file, receipt_file, keys, source)
-    except (CommandRefused, OSError) as error:
-        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        # Status 1 is an answer here, so a failure has another one.
-        typer.secho(reason, fg="red", err=True)
-        raise typer.Exit(UNUSABLE) from None
-    is_verified = all(finding.is_good for finding in findings)
-    lines = [finding._asdict() for finding in findings]
-    return CommandResult({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)
-
-
-COMMANDS = FeatureCommands(commands=(DETECT,), key_groups=(RINGS,), last_groups=(RECEIPT,))
+COMMANDS = FeatureCommands(commands=(DETECT, RECEIPT), key_groups=(RINGS,))

@@ -88,7 +88,7 @@ class DetectedMarks(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a recording has a mark of this server's keys, or its manifest: `found` rests on `techniques`.
 
     A mark alone is a hint that helps to find honest copies, as it can be copied onto another sound. The proof
-    that this server spoke is a manifest of ours (`signed_by_us`), or a receipt.
+    that this server spoke is a manifest of ours (`signed_by_us`).
 
     `seconds` were looked at, and `is_cut` is true if the recording is longer. `c2pa` is null without a
     manifest.
@@ -233,7 +233,7 @@ def _detected_manifest(found: ManifestFinding) -> DetectedManifest:
 
 
 class RotateRing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The keys to rotate: those of marks, or `receipt_keys`."""
+    """The keys to rotate: those of marks."""
 
     ring: Ring
 
@@ -251,9 +251,9 @@ class RingRotation(Resource):
 
     @endpoint("POST", "/admin/marking/rotations", RotatedRing, body=RotateRing, failures=(Conflict,))
     async def rotate_ring(self, request: Request) -> Response:
-        """Add a new key of marks or receipts, which all machines use after 15 seconds"""
+        """Add a new key of marks, which all machines use after 15 seconds"""
         ring, tools = (await read_body(request, RotateRing)).ring, self._admin_tools
-        if self._stored is None or getattr(SECTION.of(tools.config), ring):
+        if self._stored is None or SECTION.of(tools.config).keys:
             raise Conflict("The keys are not in the database: see voxgate keys.")
         act = await tools.audit_row(request, "ring.rotated", ring, "")
         number = await self._stored.rotate(ring, audit.insert_statements(act))

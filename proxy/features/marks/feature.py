@@ -9,8 +9,8 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance, RevisionContext
-from proxy.features.marks import manifest_records, receipt_records, stored_rings
-from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
+from proxy.features.marks import clip_facts, manifest_records, stored_rings
+from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, RECEIPTS_GONE, TEST_CERTIFICATE
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store import key_ring
 from proxy.http.endpoint import Endpoint
@@ -23,12 +23,11 @@ _MOST_FILE_BYTES = 1024 * 1024
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.marks.checker import open_checker
     from proxy.features.marks.endpoints import MarkDetection, RingRotation
+    from proxy.features.marks.manifest_endpoint import ManifestEndpoint
     from proxy.features.marks.manifests import open_manifests
     from proxy.features.marks.mark_filter import Marks
     from proxy.features.marks.marker import open_marker
     from proxy.features.marks.provenance_observer import LostManifests, ProvenanceObservers
-    from proxy.features.marks.receipt_endpoints import ManifestEndpoint, Receipts
-    from proxy.features.marks.ring_source import ReceiptRing
 
     config, store = context.config_at_start, context.store
     stored = StoredRings(store, context.vault) if store.is_shared else None
@@ -44,7 +43,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             detection = MarkDetection(checker).endpoints
             yield FeatureInstance(context, lambda revision: Additions([*detection, *rotation(revision)]))
         return
-    lost, ring = LostManifests(context.metrics.registry), ReceiptRing(stored)
+    lost = LostManifests(context.metrics.registry)
     async with (
         open_marker(context.registry, config, store, stored) as marker,
         open_manifests(config, store, context.metrics.registry, stored) as manifests,
@@ -54,17 +53,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         def additions_for(revision: RevisionContext) -> Additions:
             nonlocal config
             config = revision.config
-            for each in (marker, manifests, checker, ring):
+            for each in (marker, manifests, checker):
                 each.revise(config)
-            has_receipts = SECTION.of(config).receipts
-            receipts = Receipts(store, ring, ring.operator, is_on=has_receipts)
             marks = Marks(marker)
-            factory = ProvenanceObservers(manifests, lost, has_receipts=has_receipts)
+            factory = ProvenanceObservers(manifests, lost)
             return Additions(
                 [
                     *MarkDetection(checker).endpoints,
                     *ManifestEndpoint(manifests).endpoints,
-                    *receipts.endpoints,
                     *rotation(revision),
                 ],
                 speech=SpeechAdditions(
@@ -75,11 +71,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         def take_keys() -> None:  # a stored ring has changed
             marker.revise(config)
             manifests.take_keys(config)
-            ring.revise(config)
 
         if stored is not None:
             stored.listeners.append(take_keys)
-        yield FeatureInstance(context.with_shared(ring), additions_for)
+        yield FeatureInstance(context, additions_for)
 
 
 def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
@@ -98,16 +93,15 @@ def _check_certificate(config: Config) -> Iterator[Finding]:
 FEATURE = Feature(
     "marks",
     _open,
-    tables=(receipt_records.TABLE, manifest_records.TABLE, stored_rings.TABLE),
+    tables=(clip_facts.TABLE, manifest_records.TABLE, stored_rings.TABLE),
     paths=(
         "/v1/audio/marks",
         "/admin/marks",
         "/v1/content_provenance_checks",
         "/v1/audio/manifests",
-        "/v1/audio/receipts",
-        "/admin/receipts",
         "/admin/marking",
     ),
+    removed=(("/v1/audio/receipts", RECEIPTS_GONE), ("/admin/receipts", RECEIPTS_GONE)),
     backed_up=(
         *(BackedUp(name, _MOST_FILE_BYTES, key_ring.check_ring) for name in (MARK_KEYS, RECEIPT_KEYS)),
         BackedUp(TEST_CERTIFICATE, _MOST_FILE_BYTES),

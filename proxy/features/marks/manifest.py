@@ -13,7 +13,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED
-from proxy.features.marks.receipt_records import ClipSpeaker
+from proxy.features.marks.clip_facts import ClipSpeaker
 from proxy.features.marks.signing import PARENT
 
 # The ingredient of a converted recording, whose file is not given. The action `c2pa.opened` finds an

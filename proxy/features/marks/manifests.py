@@ -16,12 +16,12 @@ from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
+from proxy.features.marks import clip_facts
 from proxy.features.marks import manifest_records as manifests
-from proxy.features.marks import receipt_records as receipts
+from proxy.features.marks.clip_facts import ClipFacts, FoundClip
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import StoredManifest
 from proxy.features.marks.marker import mark_key_source, read_mark_keys
-from proxy.features.marks.receipt_records import ClipFacts, FoundReceipt
 from proxy.features.marks.section import SECTION
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.features.marks.stored_rings import StoredRings
@@ -93,7 +93,7 @@ class Manifests:
         stored = await manifests.find_manifest(self._store, request)
         if stored is not None and not await self._is_due_again(stored):
             return stored.data
-        found = await receipts.find_receipt(self._store, request, None)
+        found = await clip_facts.find_clip(self._store, request)
         if found is None or found.facts.manifest != "sidecar":
             return None
         try:
@@ -103,7 +103,7 @@ class Manifests:
                 raise SignerUnavailable from None
             return stored.data
 
-    async def _sign(self, found: FoundReceipt, stored: StoredManifest | None) -> bytes:
+    async def _sign(self, found: FoundClip, stored: StoredManifest | None) -> bytes:
         # An account's manifests are signed one after the other, so two requests at once get the same one.
         async with self._places.hold_turn(found.account):
             newest = await manifests.find_manifest(self._store, found.request)

@@ -17,8 +17,8 @@ from proxy.audio import libraries
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
-from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.answer_mark import AnswerMark
+from proxy.features.marks.clip_facts import needs_mark_keys
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
@@ -137,7 +137,7 @@ def day_of(payload: int) -> int:
 
 
 def mark_key_source(stored: StoredRings | None = None) -> RingSource:
-    return RingSource("keys", KEYS_FILE, stored)
+    return RingSource(stored)
 
 
 def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
@@ -156,7 +156,7 @@ async def _note_lost_keys(config: Config, store: Store) -> None:
     makes_keys = (section.mark or section.manifests) and not section.keys
     if not makes_keys or await asyncio.to_thread(os.path.lexists, file):
         return
-    if not await store.read("SELECT id FROM ring_keys LIMIT 1") and await receipts.needs_mark_keys(store):
+    if not await store.read("SELECT id FROM ring_keys LIMIT 1") and await needs_mark_keys(store):
         _log.error("mark.keys.gone", file=file, do="put its keys behind the new one, then voxgate reload")
 
 

@@ -15,7 +15,7 @@ from proxy.engines.registry import Registry
 from proxy.features.marks.certificate import read_certificate, read_test_certificate
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
-from proxy.features.marks.section import RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
+from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
 from proxy.features.marks.signing import SigningCertificate, UnusableCertificate
 from proxy.file_store.key_ring import parse_keys
 from proxy.file_store.master_keys import VaultFailed
@@ -61,14 +61,10 @@ def _check_mark(config: Config, registry: Registry) -> Iterator[Finding]:
 
 
 def _check_keys(config: Config) -> Iterator[Finding]:
-    section, data = SECTION.of(config), Path(config.data)
-    for key, text, stored in (
-        ("keys", section.keys, data / KEYS_FILE),
-        ("receipt_keys", section.receipt_keys, data / RECEIPT_KEYS),
-    ):
-        yield from _check_text(f"marking.{key}", text) if text else _check_file(stored)
-        if not text and stored.exists() and addresses.is_postgres(config.storage.url):
-            yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")
+    text, stored = SECTION.of(config).keys, Path(config.data) / KEYS_FILE
+    yield from _check_text("marking.keys", text) if text else _check_file(stored)
+    if not text and stored.exists() and addresses.is_postgres(config.storage.url):
+        yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")
 
 
 def _check_file(file: Path) -> Iterator[Finding]:

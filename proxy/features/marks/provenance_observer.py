@@ -1,4 +1,4 @@
-"""Records the facts of an answer for its receipt, and signs its manifest.
+"""Records the facts of an answer, and signs its manifest.
 
 A manifest is inside every marked WAV that is sent whole, and inside any file for which a request asks. For
 all other marked answers it is signed when it is fetched.
@@ -18,11 +18,11 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import TooLongToSign, UpstreamFailed
+from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifests import ROOT, Manifests
 from proxy.features.marks.mark_filter import marking_of, possible_marking
 from proxy.features.marks.original_file import OriginalFile
-from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
 from proxy.features.marks.signer import SignerUnavailable, SoundFile
 from proxy.features.marks.source_file import SourceFile, media_type
 from proxy.helpers.limiter import FairPlace
@@ -44,17 +44,14 @@ _RETRY_S = 5.0
 
 
 class ProvenanceObservers:
-    """Opens an observer for each answer that gets a receipt or a manifest."""
+    """Opens an observer for each answer that gets a mark or a manifest."""
 
-    def __init__(self, manifests: Manifests, lost: LostManifests, *, has_receipts: bool) -> None:
+    def __init__(self, manifests: Manifests, lost: LostManifests) -> None:
         self._manifests = manifests
         self._lost = lost
-        self._has_receipts = has_receipts
 
     def opener(self, request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
-        marking = possible_marking(plan)
-        has_manifest = marking is not None and marking.has_manifest
-        if not (self._has_receipts or has_manifest or request.provenance is not None):
+        if possible_marking(plan) is None and request.provenance is None:
             return None
         return partial(self._open, PlannedFacts(plan))
 
@@ -66,24 +63,17 @@ class ProvenanceObservers:
             marking, request = possible_marking(call.plan), call.request
             is_due = marking is not None and marking.has_manifest and request.form.format == "wav"
             kind = _SignedFileObserver if is_due or request.provenance is not None else _FileObserver
-        return kind(self._manifests, self._lost, call, planned, has_receipt=self._has_receipts)
+        return kind(self._manifests, self._lost, call, planned)
 
 
 class _ProvenanceObserver(Observer):
     def __init__(
-        self,
-        manifests: Manifests,
-        lost: LostManifests,
-        call: SpeechCall,
-        planned: PlannedFacts,
-        *,
-        has_receipt: bool,
+        self, manifests: Manifests, lost: LostManifests, call: SpeechCall, planned: PlannedFacts
     ) -> None:
         self._manifests = manifests
         self._lost = lost
         self._call = call
         self._planned = planned
-        self._has_receipt = has_receipt
         self._has_manifest = False
         # The plugin of the mark, and the id of its key.
         self._mark: tuple[str, str] | None = None
@@ -115,7 +105,7 @@ class _ProvenanceObserver(Observer):
     def settle(self, spent: Spent) -> Spent:
         # A manifest beside the clip is signed later, from the digest in these facts.
         call, speech = self._call, self._speech
-        if speech is None or not (self._has_receipt or self._has_manifest):
+        if speech is None or not (self._mark or self._has_manifest):
             return spent
         plugin, key = self._mark or ("", "")
         source = call.request.source
@@ -135,7 +125,6 @@ class _ProvenanceObserver(Observer):
             made=int(time.time() * _MICRO),
             kind="speech" if source is None else "conversion",
             source="" if source is None else source.digest,
-            has_receipt=self._has_receipt,
         )
         row = ReceiptRow(call.id, call.caller.account, encode_json(facts))
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))

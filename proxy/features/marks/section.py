@@ -1,4 +1,4 @@
-"""[marking]: inaudible marks, manifests and receipts. The file names where their keys are, never the keys."""
+"""[marking]: inaudible marks and manifests. The file names where their keys are, never the keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from proxy.config.secret import KEY_FORM, is_key, named_secret
 from proxy.config.sections import Switch
 from speech_engine.redacted import Redacted
 
-_SECRETS = ("keys", "certificate", "certificate_key", "receipt_keys")
+_SECRETS = ("keys", "certificate", "certificate_key")
+_GONE = ("receipts", "receipt_keys")
+
+RECEIPTS_GONE = (
+    "Signed receipts of clips went with 0.2.0: the signed manifest of a clip is its proof. docs/upgrade.md "
+    "checks an old receipt."
+)
+"""What requests, settings and commands of before are told."""
 
 _Secret = Annotated[
     str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
@@ -21,11 +28,10 @@ _Secret = Annotated[
 
 
 class MarkingSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[marking]: inaudible marks, manifests and receipts. Keys and certificates are resolved, as in [vault].
+    """[marking]: inaudible marks and manifests. Keys and certificates are resolved, as in [vault].
 
     `mark` is the inaudible mark in the sound, whose `keys` hold the newest one first. `manifests` are signed
-    with the certificate, and stamped by `timestamp_url`. `receipts` are for all clips, marked or not. An
-    empty key stands for a file in the data folder.
+    with the certificate, and stamped by `timestamp_url`. An empty key stands for a file in the data folder.
     """
 
     mark: Annotated[str, msgspec.Meta(description='the name of a mark, or "" for none')] = "spread"
@@ -40,11 +46,13 @@ class MarkingSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_field
     timestamp_url: Annotated[
         str, msgspec.Meta(pattern=r"^\Z|^https?://", description='"https://…", or "" for no time stamps')
     ] = ""
-    receipts: Switch = True
-    receipt_keys: _Secret = ""
 
 
 def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> MarkingSection:
+    if isinstance(value, dict):
+        for name in (name for name in _GONE if name in value):
+            reader.warn(f"marking.{name}", f"it has no effect since 0.2.0: {RECEIPTS_GONE}")
+        value = {name: each for name, each in value.items() if name not in _GONE}
     section = reader.section(MarkingSection, value, "marking") or MarkingSection()
     if bool(section.certificate) != bool(section.certificate_key):
         missing = "certificate_key" if section.certificate else "certificate"
@@ -56,10 +64,9 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     secrets = {
         name: named_secret(reader, f"marking.{name}", text, environ, folder) for name, text in named.items()
     }
-    for name in ("keys", "receipt_keys"):
-        # As `proxy.file_store.key_ring` reads them.
-        if not all(map(is_key, secrets.get(name, "").split())):
-            reader.fault(f"marking.{name}", f"{named[name]} {KEY_FORM}; the newest comes first")
+    # As `proxy.file_store.key_ring` reads them.
+    if not all(map(is_key, secrets.get("keys", "").split())):
+        reader.fault("marking.keys", f"{named['keys']} {KEY_FORM}; the newest comes first")
     return msgspec.structs.replace(section, **secrets)
 
 
@@ -69,6 +76,6 @@ SECTION = Section("marking", MarkingSection, _read)
 MARK_KEYS = "mark-keys"
 """The file in the data folder with the keys, if `[marking] keys` names no other."""
 RECEIPT_KEYS = "receipt-keys"
-"""The file in the data folder with the keys, if `[marking] receipt_keys` names no other."""
+"""The file in the data folder with the keys of receipts until 0.2.0. What it has is still backed up."""
 TEST_CERTIFICATE = "manifest-test-certificate.pem"
 """The file in the data folder that the server makes if `[marking] certificate` names no other."""

@@ -197,13 +197,12 @@ def end_message(end: PieceEnd, index: int) -> AudioDoneMessage:
 
 
 class SessionDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="session.done"):
-    """The utterance has ended. No local ears have heard it, and no receipt is signed for it."""
+    """The utterance has ended. No local ears have heard it."""
 
     utterance_index: int
     total_sentences: int
     usage: UtteranceUsage
     check: Literal["unchecked"] = "unchecked"
-    receipt: Literal["none"] = "none"
 
 
 class AudioCancelledMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="audio.cancelled"):

@@ -8,21 +8,17 @@ from pathlib import Path
 import pytest
 
 PER_MACHINE = (
-    "test_a_clip_is_verified_and_so_is_its_copy_from_the_cache",
-    "test_a_new_key_signs_and_receipts_by_the_old_one_stay_good",
     "test_a_client_that_leaves_ends_its_search",
     "test_the_command_asks_the_server_that_runs",
     "test_the_command_needs_no_server",
 )
-"""The cache and the metrics are each machine's own. Keys of the database need no `voxgate reload`, and are in
-no file."""
+"""The metrics are each machine's own. Keys of the database need no `voxgate reload`, and are in no file."""
 ROOT = Path(__file__).parents[3]
 TESTS = (
     "tests/features/jobs/batches/test_batches_sdk.py",
     "tests/features/jobs/test_commands.py",
     "tests/features/marks/test_detection_served.py",
     "tests/features/marks/test_manifests_served.py",
-    "tests/features/marks/test_receipt_commands.py",
     "tests/features/own_voices/test_commands.py",
     "tests/features/console/test_voices.py",
 )

@@ -70,7 +70,7 @@ def test_a_command_without_a_server_sees_them_and_the_doctor_compares_them(pair:
     findings = json.loads(command(file, "doctor", "--json", check=False).stdout)["data"]
     (found,) = [each for each in findings if each["check"] == "machines"]
     assert (found["state"], found["found"].startswith("2 on this database")) == ("ok", True)
-    rotated = json.loads(command(file, "keys", "rotate-receipt", "--json").stdout)
+    rotated = json.loads(command(file, "keys", "rotate-mark", "--json").stdout)
     assert (rotated["keys"], rotated["is_served"]) == (2, False)
 
 

@@ -26,7 +26,7 @@ def _looks_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 OTHER = 'old_master_keys = ["env:OLD"]\n'
-RINGS = '[marking]\nkeys = "env:MARKS"\nreceipt_keys = "env:RECEIPTS"\n'
+RINGS = '[marking]\nkeys = "env:MARKS"\n'
 
 
 async def test_a_second_machine_with_the_same_things_starts_and_one_with_others_names_them(
@@ -38,8 +38,7 @@ async def test_a_second_machine_with_the_same_things_starts_and_one_with_others_
         ("vault.master_key", site.settings, {"MASTER": key(2)}),
         # It knows the other's key, and makes its own things with one that the other does not know.
         ("does not know the newest master key", site.settings + OTHER, {"MASTER": key(2), "OLD": key(1)}),
-        ("marking.keys", site.settings + RINGS, {"MARKS": key(3), "RECEIPTS": key(4)}),
-        ("marking.receipt_keys", site.settings + RINGS, {"MARKS": key(3), "RECEIPTS": key(4)}),
+        ("marking.keys", site.settings + RINGS, {"MARKS": key(3)}),
     ]
     async with site.machine("a") as first, renewed(first.store):
         for named, settings, environ in refusals:
@@ -57,7 +56,7 @@ async def test_a_second_machine_with_the_same_things_starts_and_one_with_others_
 
 async def test_a_machine_that_counts_in_memory_or_has_another_ring_lets_no_other_start(site: Site) -> None:
     memory = site.settings.replace("redis://127.0.0.1:1/0", "memory")
-    environ = {"MARKS": key(3), "RECEIPTS": key(4)}
+    environ = {"MARKS": key(3)}
     async with site.machine("a", memory + RINGS, environ=environ) as first, renewed(first.store):
         for settings, named in ((memory, "marking.keys"), (site.settings + RINGS, "limits.url: .* machine")):
             with pytest.raises(StorageFailed, match=named):
@@ -142,7 +141,7 @@ async def test_another_worker_is_not_asked_and_a_restart_replaces_the_killed_lif
 
 async def test_a_voxgate_worker_joins_and_takes_nothing_over(site: Site) -> None:
     memory = site.settings.replace("redis://127.0.0.1:1/0", "memory") + RINGS
-    rings = {"MARKS": key(3), "RECEIPTS": key(4)}
+    rings = {"MARKS": key(3)}
     async with site.machine("w", memory, environ=rings, serves=False) as worker:
         assert await machines.vault_id(worker.store) is None
         async with site.machine("a", memory, environ=rings) as first:

@@ -64,7 +64,7 @@ def test_a_recording_of_this_server_is_known(marks: Reader, spoken: bytes, tmp_p
     _check(marks)
     marks.reads("It carries this server's mark.", "#marks-verdict h2")
     words = marks.text("#marks-verdict")
-    assert "Only a manifest or a receipt proves who spoke it." in words
+    assert "Only a manifest proves who spoke it." in words
     assert "a mark of this server, by the key" in words
     assert marks.tab.run("[Boolean(at('#marks-stop')), Boolean(at('progress'))]") == [False, False]
     # What is dropped is judged at once.
@@ -123,7 +123,7 @@ def test_the_verdict_claims_no_more_than_its_signs(marks: Reader, subtests: pyte
                 f" [verdictOf({json.dumps(answer)}), ...reasonsOf({json.dumps(answer)})])"
             )
             assert told == title
-            assert any("Only a manifest or a receipt" in each for each in reasons) == (c2pa is None)
+            assert any("Only a manifest proves" in each for each in reasons) == (c2pa is None)
             assert "null" not in " ".join(reasons)
 
 

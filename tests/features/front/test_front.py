@@ -303,7 +303,10 @@ async def test_a_reload_changes_the_look_without_a_restart(tmp_path: Path) -> No
         for path, media in ((sheet, "text/css; charset=utf-8"), (logo, "image/png")):
             answer = await server.ask("GET", f"/{path}", key="")
             assert answer.headers["content-type"] == media
-            assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+            assert (
+                answer.headers["content-security-policy"]
+                == "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+            )
             assert "immutable" in answer.headers["cache-control"]
             assert answer.headers["x-content-type-options"] == "nosniff"
         for path in ("front/logo.png", "front/..%2Fconfig.toml", f"front/{'a' * 5000}", "front/"):

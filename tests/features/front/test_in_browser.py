@@ -1,9 +1,14 @@
 """The page for visitors in Chromium: what is heard, what is fetched, and the way from it into the console."""
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
+import httpx2
 import pytest
 
 from tests.browser import Tab
@@ -16,7 +21,9 @@ from tests.waiting import until
 
 __all__ = ["browser", "people", "visitor"]
 pytestmark = pytest.mark.slow_but(
-    "test_a_sound_is_heard_on_the_first_screen", "test_what_was_chosen_is_ordered_after_the_sign_in"
+    "test_a_sound_is_heard_on_the_first_screen",
+    "test_what_was_chosen_is_ordered_after_the_sign_in",
+    "test_a_hostile_logo_runs_nothing_and_fetches_nothing",
 )
 _FETCHED = """
 performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
@@ -35,6 +42,24 @@ window.asked = [];
 HTMLMediaElement.prototype.play = function () { asked.push(this.src); return Promise.resolve(); };
 addEventListener('DOMContentLoaded', () => document.querySelector('.clip [data-sound]').click());
 """
+_HOSTILE = """<?xml version="1.0"?>
+<?xml-stylesheet type="text/css" href="STRANGER/sheet.css"?>
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9"
+  onload="document.documentElement.setAttribute('data-ran', 'onload')">
+  <script>document.documentElement.setAttribute('data-ran', 'script'); fetch('STRANGER/script')</script>
+  <script href="STRANGER/script.js"/>
+  <style>@import 'STRANGER/import.css'; rect { fill: url(STRANGER/fill.svg#a) }</style>
+  <image href="STRANGER/image.png" width="9" height="9"/>
+  <use href="STRANGER/use.svg#a"/>
+  <foreignObject width="9" height="9">
+    <body xmlns="http://www.w3.org/1999/xhtml"><iframe src="STRANGER/frame.html"/>
+      <img src="STRANGER/img.png" onerror="document.documentElement.dataset.ran = 'onerror'"/></body>
+  </foreignObject>
+  <animate attributeName="x" dur="1ms" onbegin="document.documentElement.setAttribute('data-ran', 'begin')"/>
+  <rect width="9" height="9"/>
+</svg>
+"""
+_RAN = "document.documentElement.getAttribute('data-ran')"
 _IS_IN_VIEW = (
     "(({ top, bottom, right }) => top >= 0 && bottom <= innerHeight && right <= innerWidth)"
     "(at('.clip:not([hidden]) [data-sound]').getBoundingClientRect())"
@@ -202,3 +227,56 @@ def test_what_was_chosen_is_ordered_after_the_sign_in(visitor: Reader, people: P
     visitor.wait("shown('#speak-input') && location.hash === '#/speak'")
     visitor.tab.run(f"void (location.hash = {json.dumps('#/sign-in/pack/small')})")
     visitor.wait("/^#.orders.ord_/.test(location.hash) && at('#order-pay')")
+
+
+@contextmanager
+def _stranger(page: bytes) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives a page at / as an SVG, and notes what it is asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            url = f"http://{self.headers['host']}"
+            content = page.replace(b"STRANGER", url.encode()) if self.path == "/" else b""
+            self.send_response(200)
+            self.send_header("content-type", "image/svg+xml")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_hostile_logo_runs_nothing_and_fetches_nothing(browser: Tab, tmp_path: Path) -> None:
+    """Opened as a page of its own. The same file from a server without our policy does all of it."""
+    with _stranger(_HOSTILE.encode()) as (stranger, asked):
+        browser.call("Page.navigate", url=stranger)
+        browser.arrive(f"{_RAN} && document.readyState === 'complete'")
+        until(lambda: {"/script", "/image.png", "/frame.html", "/sheet.css"} <= {*asked})
+        (tmp_path / "logo.svg").write_text(_HOSTILE.replace("STRANGER", stranger))
+        with running(tmp_path, f'{ALONE}[front]\nlogo = "logo.svg"\n') as server:
+            page = httpx2.get(server.url, headers={"accept": "text/html"}).text
+            (path,) = re.findall(r'<img src="(front/[^"]+)"', page)
+            # What a page has asked for comes before what the next one asks for.
+            browser.call("Page.navigate", url=f"{stranger}/between")
+            until(lambda: "/between" in asked)
+            asked.clear()
+            browser.call("Page.navigate", url=f"{server.url}/{path}")
+            browser.arrive("document.readyState === 'complete' && document.querySelector('rect')")
+            assert browser.run(_RAN) is None
+            browser.call("Page.navigate", url=f"{stranger}/behind")
+            until(lambda: "/behind" in asked)
+            assert {*asked} - {"/favicon.ico"} == {"/behind"}
+    browser.open("about:blank")
+    browser.complaints.clear()

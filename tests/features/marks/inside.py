@@ -1,8 +1,8 @@
 """What signs inside a worker."""
 
 from proxy.app import Worker
+from proxy.features.marks.manifest_endpoint import ManifestEndpoint
 from proxy.features.marks.manifests import Manifests
-from proxy.features.marks.receipt_endpoints import ManifestEndpoint
 
 
 def manifests_of(worker: Worker) -> Manifests:

@@ -7,8 +7,8 @@ import psutil
 from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
+from proxy.features.marks.clip_facts import ClipSpeaker
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import open_signer
 
 

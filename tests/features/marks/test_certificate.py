@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
 from proxy.features.marks import certificate
+from proxy.features.marks.clip_facts import ClipSpeaker
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import TEST_CERTIFICATE, MarkingSection
 from proxy.features.marks.signer import ensure_certificate, open_signer
 from proxy.features.marks.signing import UnusableCertificate

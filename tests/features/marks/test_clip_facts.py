@@ -10,21 +10,25 @@ from msgspec.structs import replace
 
 from policies.plans import UNLIMITED, build_terms
 from policies.routing import Candidate, Model, PostSpeaker, Voice
-from proxy.features.marks import receipt_records as receipts
+from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, find_clip
 from proxy.features.marks.provenance_observer import PlannedFacts
-from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker
 from proxy.speech.part import Part
 from proxy.speech.planning import SpeechPlan
 from speech_engine import Encoded, EngineVoice, Finished, ModelInfo, Started, errors
 from tests import speech_clips
-from tests.features.marks.receipted import ANSWERS, saved
+from tests.features.marks.saved_answers import ANSWERS, saved
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.tables import each_row
 
-CACHED = TONE + '[cache]\non = true\n[plans.waived]\nconsent = "waived"\n'
-PROVIDER = """
+DUE = TONE.replace("hosted = false", "hosted = false\nmarking = true")
+BARE = '[marking]\nmark = ""\n'
+"""Manifests alone: the sound is that of the engine."""
+CACHED = DUE + BARE + '[cache]\non = true\n[plans.waived]\nconsent = "waived"\n'
+PROVIDER = f"""
+{BARE}
 [engines.one]
+marking = true
 [models]
 pair = ["one/m"]
 [voices.ana]
@@ -35,10 +39,9 @@ _COUNT = "SELECT count(*) AS n FROM receipts"
 
 async def facts_of(server: Inside, answer: httpx2.Response) -> ClipFacts:
     assert answer.status_code == 200, answer.text
-    found = await receipts.find_receipt(
-        server.worker.store, answer.headers["x-request-id"], server.account.id
-    )
+    found = await find_clip(server.worker.store, answer.headers["x-request-id"])
     assert found is not None
+    assert found.account == server.account.id
     return found.facts
 
 
@@ -50,7 +53,8 @@ async def test_the_digest_is_of_the_file_that_the_client_saves(tmp_path: Path, k
             facts, body = await facts_of(server, answer), saved(answer)
             assert (facts.sha256, facts.bytes) == (hashlib.sha256(body).hexdigest(), len(body))
             assert facts.speakers == (ClipSpeaker("tone/standard", "Apache-2.0", is_trained=False),)
-            assert (facts.language, facts.consents, facts.mark, facts.manifest) == ("en", (), "", "")
+            assert (facts.language, facts.consents, facts.mark) == ("en", (), "")
+            assert facts.manifest == ("embedded" if kind in ("whole wav", "events") else "sidecar")
         rows = await server.usage()
     assert [row.cache for row in rows] == ["hit", "miss"]
     assert facts.samples == rows[0].samples == rows[1].samples
@@ -70,7 +74,9 @@ async def test_what_an_engine_encoded_passes_through_and_has_its_own_digest(tmp_
 
 
 async def test_all_who_spoke_are_named_with_their_licences(tmp_path: Path) -> None:
-    two = PROVIDER.replace("[models]", "[engines.two]\n[models]").replace('["one/m"]', '["one/m", "two/m"]')
+    two = PROVIDER.replace("[models]", "[engines.two]\nmarking = true\n[models]").replace(
+        '["one/m"]', '["one/m", "two/m"]'
+    )
     config = two + '[voices.ben]\ntwo = "v"\n'
     speakers = {
         "one": Scripted(*spoken(0.5), licence="CPML"),
@@ -84,13 +90,15 @@ async def test_all_who_spoke_are_named_with_their_licences(tmp_path: Path) -> No
     assert facts.speakers == (ClipSpeaker("two/m", "MIT", is_trained=False), ClipSpeaker("one/m", "CPML"))
 
 
-async def test_a_marked_clip_names_its_mark_and_its_manifest(tmp_path: Path) -> None:
-    marked = TONE.replace("hosted = false", "hosted = false\nmarking = true")
-    async with inside(tmp_path, marked) as server:
+@each_row(("manifests", "place"), [("true", "sidecar"), ("false", "")])
+async def test_a_marked_clip_names_its_mark_and_its_manifest(
+    tmp_path: Path, manifests: str, place: str
+) -> None:
+    async with inside(tmp_path, f"{DUE}[marking]\nmanifests = {manifests}\n") as server:
         answer = await server.speech(response_format="mp3")
         facts = await facts_of(server, answer)
     assert f"{facts.mark}; key={facts.mark_key}" == answer.headers["x-voxgate-mark"]
-    assert (facts.mark, facts.manifest) == ("spread", "sidecar")
+    assert (facts.mark, facts.manifest) == ("spread", place)
 
 
 async def test_an_own_voice_names_the_consent_of_its_speaker_by_a_digest(tmp_path: Path) -> None:
@@ -115,7 +123,7 @@ async def test_an_own_voice_names_the_consent_of_its_speaker_by_a_digest(tmp_pat
     assert other == ()
 
 
-async def test_an_answer_that_broke_has_no_receipt(tmp_path: Path) -> None:
+async def test_an_answer_that_broke_has_no_facts(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5)[:-1], errors.EngineFailed("x"))
     async with inside(tmp_path, PROVIDER, {"one": engine}) as server:
         await server.raw_speech({"model": "pair", "voice": "ana", "input": "Hi."})
@@ -124,7 +132,7 @@ async def test_an_answer_that_broke_has_no_receipt(tmp_path: Path) -> None:
         assert await server.worker.store.read(_COUNT) == [{"n": 0}]
 
 
-async def test_a_client_that_left_has_no_receipt(tmp_path: Path) -> None:
+async def test_a_client_that_left_has_no_facts(tmp_path: Path) -> None:
     leaves, wait = asyncio.Event(), asyncio.Event()
     engine = Scripted(*spoken(0.5)[:-1], wait.wait)
 
@@ -140,8 +148,8 @@ async def test_a_client_that_left_has_no_receipt(tmp_path: Path) -> None:
         assert await server.worker.store.read(_COUNT) == [{"n": 0}]
 
 
-async def test_without_receipts_no_row_is_written(tmp_path: Path) -> None:
-    async with inside(tmp_path, TONE + "[marking]\nreceipts = false\n") as server:
+async def test_without_a_mark_and_a_manifest_no_row_is_written(tmp_path: Path) -> None:
+    async with inside(tmp_path, TONE) as server:
         for more in ANSWERS.values():
             assert (await server.speech(**more)).status_code == 200
         assert len(await server.usage()) == len(ANSWERS)

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from proxy.audio.formats import wav_header
+from proxy.features.marks.clip_facts import find_clip
 from tests.features.marks.manifests import read
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.speech import master_of, speech
@@ -91,11 +92,11 @@ async def test_a_recording_that_was_signed_keeps_its_own_manifest_in_that_of_wha
     assert before.store["active_manifest"] in reading.store["manifests"]
 
 
-async def test_the_receipt_names_kind_and_source(tmp_path: Path) -> None:
+async def test_the_facts_name_kind_and_source(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG) as server:
         source = recorded()
         answer = await converted(server, source)
-        told = await server.ask("GET", f"/v1/audio/receipts/{answer.headers['x-request-id']}")
-        claims = told.json()["claims"]
-        assert (claims["kind"], claims["source_sha256"]) == ("conversion", sha256(source).hexdigest())
-        assert claims["sha256"] == sha256(answer.content).hexdigest()
+        found = await find_clip(server.worker.store, answer.headers["x-request-id"])
+        assert found is not None
+        assert (found.facts.kind, found.facts.source) == ("conversion", sha256(source).hexdigest())
+        assert found.facts.sha256 == sha256(answer.content).hexdigest()

@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
 from proxy.features.marks import manifest_records as manifests
+from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, ReceiptRow
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import StoredManifest
 from proxy.features.marks.manifests import RESTAMP_AFTER_US, Manifests
 from proxy.features.marks.marker import KEYS_FILE
-from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ReceiptRow
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import Signer, SignerUnavailable
@@ -178,13 +178,13 @@ async def test_lost_and_older_keys_still_find_what_they_have_made(
 
 
 def test_a_file_of_keys_is_made_where_one_may_be_and_never_anew(tmp_path: Path) -> None:
-    config, source = Config(data=str(tmp_path)), RingSource("keys", KEYS_FILE)
+    config, source = Config(data=str(tmp_path)), RingSource()
     assert source.read(config, may_make=False) is None
     assert not (tmp_path / KEYS_FILE).exists()
     ring = source.read(config, may_make=True)
     assert ring is not None
     # A server that makes nothing new needs its old keys.
-    again = RingSource("keys", KEYS_FILE).read(config, may_make=False)
+    again = RingSource().read(config, may_make=False)
     assert again is not None
     assert again.newest == ring.newest
     (tmp_path / KEYS_FILE).unlink()

@@ -81,6 +81,6 @@ def test_a_signed_file_whose_sound_is_not_that_of_the_answer_is_no_parent(
         Attempt(part=0, model=candidate.model, characters=6, output=output, rate=None, was_dispatched=True)
     )
     nobody: Any = None
-    observer = _SignedFileObserver(nobody, nobody, asked, PlannedFacts(asked.plan), has_receipt=False)
+    observer = _SignedFileObserver(nobody, nobody, asked, PlannedFacts(asked.plan))
     parent = observer._parent(AnswerFile(NineBytes(), OutputForm("mp3"), RATE_HZ), speech)
     assert (parent is not None) == is_parent

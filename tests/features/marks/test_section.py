@@ -19,15 +19,15 @@ def load(folder: Path, text: str, **environ: str) -> MarkingSection:
     return SECTION.of(load_config(file, environ))
 
 
-def test_marks_manifests_and_receipts_are_on_without_a_word(tmp_path: Path) -> None:
+def test_marks_and_manifests_are_on_without_a_word(tmp_path: Path) -> None:
     section = load(tmp_path, "")
-    assert (section.mark, section.manifests, section.receipts, section.keys) == ("spread", True, True, "")
+    assert (section.mark, section.manifests, section.keys) == ("spread", True, "")
 
 
 def test_keys_are_those_that_are_named(tmp_path: Path) -> None:
     (tmp_path / "ring").write_text(f"{KEY}\n{KEY}\n")
-    section = load(tmp_path, 'keys = "file:ring"\nreceipt_keys = "env:R"', R=KEY)
-    assert (section.keys.split(), section.receipt_keys) == ([KEY, KEY], KEY)
+    section = load(tmp_path, 'keys = "file:ring"')
+    assert section.keys.split() == [KEY, KEY]
     assert KEY not in repr(section)
 
 
@@ -37,7 +37,7 @@ def test_keys_are_those_that_are_named(tmp_path: Path) -> None:
         (f'keys = "{KEY}"', {}, 'marking.keys: must be "env:NAME" or "file:PATH"; it is never written'),
         ('keys = "env:K"', {"K": "a poem"}, "marking.keys: env:K must hold 32 bytes in base64"),
         ('keys = "env:K"', {"K": f"{KEY} AAAA"}, "marking.keys: env:K must hold 32 bytes in base64"),
-        ('receipt_keys = "env:K"', {"K": "é"}, "marking.receipt_keys: env:K must hold 32 bytes in base64"),
+        ('keys = "env:K"', {"K": "é"}, "marking.keys: env:K must hold 32 bytes in base64"),
         ('keys = "env:K"', {}, "marking.keys: "),
         ('certificate = "file:none.pem"', {}, "marking.certificate_key: a certificate and its key come"),
         ('certificate_key = "env:K"', {"K": "k"}, "marking.certificate: a certificate and its key come"),

@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 from proxy.app import open_worker
 from proxy.config.sections import Config
 from proxy.feature_list import load_config
+from proxy.features.marks.clip_facts import ClipSpeaker, find_clip
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.file_store import key_ring
 from proxy.speech.whole_file import SpilledBytes
@@ -283,12 +283,6 @@ async def test_an_answer_that_never_was_has_lost_no_manifest(tmp_path: Path) -> 
     assert 'voxgate_manifests_lost_total{engine="one"}' not in lost
 
 
-async def test_manifests_need_no_receipts(tmp_path: Path) -> None:
-    async with serving(tmp_path, more='mark = ""\nreceipts = false') as server:
-        answer = await ask(server, response_format="mp3")
-        assert read("mp3", answer.content, (await sidecar(server, answer)).content).state == "Valid"
-
-
 async def test_nobody_finds_a_manifest_by_guessing(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         answer = await ask(server)
@@ -418,15 +412,15 @@ async def test_a_start_without_the_keys_of_earlier_clips_is_logged(tmp_path: Pat
     assert [each["log_level"] for each in logs if each["event"] == "mark.keys.gone"] == ["error"]
 
 
-async def test_a_receipt_names_no_manifest_that_cannot_be_had(tmp_path: Path) -> None:
+async def test_facts_name_no_manifest_that_cannot_be_had(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mark-keys").write_text("no key of thirty-two bytes in base64 at all")
     async with serving(tmp_path) as server:
         for format_, place in (("mp3", ""), ("wav", "embedded")):
             answer = await ask(server, response_format=format_)
             assert "link" not in answer.headers
-            receipt = await server.ask("GET", f"/v1/audio/receipts/{answer.headers['x-request-id']}")
-            assert receipt.json()["claims"]["manifest"] == place
+            found = await find_clip(server.worker.store, answer.headers["x-request-id"])
+            assert (found.facts.manifest if found else "") == place
 
 
 async def signed_mp3(folder: Path) -> bytes:

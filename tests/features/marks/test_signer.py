@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 
 from proxy.config.sections import Config
 from proxy.errors import NoDiskSpace, ReaderTooSlow
+from proxy.features.marks.clip_facts import ClipSpeaker
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import TEST_CERTIFICATE, MarkingSection
 from proxy.features.marks.signer import (
     Signer,

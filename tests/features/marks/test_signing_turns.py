@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
 from proxy.features.marks.certificate import read_certificate
+from proxy.features.marks.clip_facts import ClipSpeaker
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
     MOST_OF_ACCOUNT,

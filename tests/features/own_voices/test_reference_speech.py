@@ -16,7 +16,7 @@ from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 from proxy.audio.recordings.measures import rate_master
 from proxy.engines.in_process import InProcessEngine
 from proxy.features.consents import records as consents
-from proxy.features.marks import receipt_records as receipts
+from proxy.features.marks.clip_facts import find_clip
 from proxy.features.own_voices.one_shot import OneShotSamples
 from proxy.http.form import MOST_FILE_BYTES
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
@@ -225,7 +225,8 @@ async def test_a_plan_may_waive_the_consent(tmp_path: Path) -> None:
 
 
 async def test_a_consent_says_which_providers_may_receive_the_recording(tmp_path: Path) -> None:
-    cloud = CONFIG + '[engines.cloud]\nplugin = "openai"\nrecordings = "form"\nmodels = ["tts-1"]\n'
+    marked = CONFIG.replace("[engines.tone]", "[engines.tone]\nmarking = true")
+    cloud = marked + '[engines.cloud]\nplugin = "openai"\nrecordings = "form"\nmodels = ["tts-1"]\n'
     async with inside(tmp_path, cloud) as server:
         body = {"name": "me", "language": "en", "statement": "I agree.", "providers": ["tone"]}
         made = await server.ask("POST", "/v1/audio/voice_consents", body=body)
@@ -235,11 +236,11 @@ async def test_a_consent_says_which_providers_may_receive_the_recording(tmp_path
         assert (refused.status_code, envelope(refused)["code"]) == (403, "consent_not_given")
         spoken = await sent(server, consent=consent)
         assert spoken.status_code == 200
-        receipt = await receipts.find_receipt(server.worker.store, spoken.headers["x-request-id"], None)
+        found = await find_clip(server.worker.store, spoken.headers["x-request-id"])
         record = await consents.get(server.worker.store, None, consent)
         assert record is not None
-    assert receipt is not None
-    assert receipt.facts.consents == (consents.record_digest(record),)
+    assert found is not None
+    assert found.facts.consents == (consents.record_digest(record),)
 
 
 async def test_nothing_of_it_is_cached_or_written_down(server: Inside, tmp_path: Path) -> None:

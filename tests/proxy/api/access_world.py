@@ -73,7 +73,6 @@ ACTIONS = {
     "rename consent": Action("POST", f"{_CONSENTS}/{{id}}", {"name": "x"}, ("consent",)),
     "page behind consent": Action("GET", f"{_CONSENTS}?after={{id}}", objects=("consent",)),
     "page behind usage": Action("GET", "/v1/usage?after={id}", objects=("request",)),
-    "read receipt": Action("GET", "/v1/audio/receipts/{id}", objects=("request",)),
     "read history": Action("GET", "/v1/history/{id}", objects=("request",)),
     "hear history": Action("GET", "/v1/history/{id}/content", objects=("request",)),
     "page behind history": Action("GET", "/v1/history?after={id}", objects=("request",)),

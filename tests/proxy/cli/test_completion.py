@@ -40,7 +40,7 @@ end
 }
 _WORDS: dict[str, list[str]] = {
     "voxgate ke": ["keys"],
-    "voxgate keys r": ["revoke", "rotate", "rotate-mark", "rotate-master", "rotate-receipt"],
+    "voxgate keys r": ["revoke", "rotate", "rotate-mark", "rotate-master"],
 }
 _OPTIONS: dict[str, list[str]] = {"voxgate doctor --js": ["--json"], "voxgate nothing-like-it": []}
 

@@ -120,6 +120,15 @@ def test_what_a_restore_replaces_is_kept_beside_it(run: Run, folder: Path, tar: 
     assert "voice_x" in (data / JOURNAL).read_text()
 
 
+def test_the_keys_of_receipts_in_a_backup_of_0_1_0_are_put_back_and_left(
+    run: Run, folder: Path, tar: Path
+) -> None:
+    keys = b"B" * 43 + b"=\n"
+    rewritten(tar, lambda members: [*members, file_of("receipt-keys", keys)])
+    assert run("restore", str(tar)).status == 0
+    assert (folder / "data" / "receipt-keys").read_bytes() == keys
+
+
 def test_a_whole_backup_replaces_a_whole_backup_alone(run: Run, folder: Path, tar: Path) -> None:
     run("backup", "--all", str(tar))
     run("backup", str(folder / "backup.db"))

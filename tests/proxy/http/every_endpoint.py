@@ -39,7 +39,6 @@ OBJECTS = {
     "webhook_endpoints": "webhook",
     "webhook_deliveries": "delivery",
     "lexicons": "lexicon",
-    "receipts": "request",
     "requests": "request",
     "history": "request",
     "models": "model",

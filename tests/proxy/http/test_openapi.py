@@ -44,12 +44,7 @@ _TONE = wav(tone(440, 0.3))
 _CONSENT = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
 EXCHANGES = (
     Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH),
-    Exchange("get_receipt", "GET", "/v1/audio/receipts/{request}"),
-    Exchange("get_any_receipt", "GET", "/admin/receipts/{request}"),
     Exchange("create_speech", "POST", "/v1/audio/speech", _SPEECH | {"model": "gone"}, 404),
-    Exchange("get_receipt", "GET", "/v1/audio/receipts/{request}", status=404),
-    Exchange("get_any_receipt", "GET", "/admin/receipts/{request}", status=404),
-    Exchange("list_receipt_keys", "GET", "/v1/audio/receipts/keys"),
     Exchange("list_voices", "GET", "/v1/audio/voices?format=x", status=400),
     Exchange("list_voices", "GET", "/v1/audio/voices?describe=woman"),
     Exchange("create_voice", "POST", "/v1/audio/voices", _CAST),

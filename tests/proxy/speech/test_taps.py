@@ -14,7 +14,7 @@ from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
 from proxy.features.erasure.feature import ErasureObservers
-from proxy.features.marks.receipt_records import ReceiptRow
+from proxy.features.marks.clip_facts import ReceiptRow
 from proxy.http.replies import encode_json
 from proxy.ledger import Outcome, Spent
 from proxy.speech import speech_request

@@ -9,8 +9,15 @@ import msgspec
 import pytest
 
 from proxy.feature_list import open_store
-from proxy.features.marks import receipt_records as receipts
-from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
+from proxy.features.marks.clip_facts import (
+    ClipFacts,
+    ClipSpeaker,
+    FoundClip,
+    ReceiptRow,
+    facts_of_requests,
+    find_clip,
+    needs_mark_keys,
+)
 from proxy.storage import costs, entries, usage
 from proxy.storage.batch_writer import ITEMS_A_BATCH, UnitWrite
 from proxy.storage.costs import Cost
@@ -83,24 +90,19 @@ async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_su
     assert await costs.sum_costs(store, "acc_ada", 0, is_account=True) == 40 * 7
 
 
-def receipted(request: str, account: str = "acc_ada", facts: ClipFacts = FACTS) -> End:
-    """An end with a receipt."""
+def with_facts(request: str, account: str = "acc_ada", facts: ClipFacts = FACTS) -> End:
+    """An end with the facts of its clip."""
     row = ReceiptRow(request, account, encode_json(facts))
     return msgspec.structs.replace(end(request, 10, account=account, credits=10), rows=(row,))
 
 
-async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(store: Store) -> None:
-    ends = [receipted("req_1"), end("req_2", 10), receipted("req_3", "acc_ben")]
+async def test_facts_come_with_their_ends_and_each_account_finds_its_own(store: Store) -> None:
+    ends = [with_facts("req_1"), end("req_2", 10), with_facts("req_3", "acc_ben")]
     assert await settle(store, *ends) == [[]] * 3
-    found = FoundReceipt("req_1", "acc_ada", FACTS, 10)
-    assert (
-        await receipts.find_receipt(store, "req_1", "acc_ada")
-        == await receipts.find_receipt(store, "req_1", None)
-        == found
-    )
-    for request, account in (("req_1", "acc_ben"), ("req_3", "acc_ada"), ("req_2", "acc_ada")):
-        assert await receipts.find_receipt(store, request, account) is None
-    assert await receipts.find_receipt(store, "req_2", None) is None
+    assert await find_clip(store, "req_1") == FoundClip("req_1", "acc_ada", FACTS)
+    assert await find_clip(store, "req_2") is None
+    found = await facts_of_requests(store, "acc_ada", ["req_1", "req_2", "req_3"])
+    assert found == {"req_1": FACTS}, "each account finds its own"
     assert await store.read("SELECT request FROM receipts ORDER BY request") == [
         {"request": "req_1"},
         {"request": "req_3"},
@@ -118,17 +120,17 @@ async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(stor
 async def test_clips_that_need_keys_are_known(
     store: Store, changed: dict[str, str], needs_keys: bool
 ) -> None:
-    assert not await receipts.needs_mark_keys(store)
+    assert not await needs_mark_keys(store)
     facts = msgspec.structs.replace(FACTS, **changed)
-    assert await settle(store, receipted("req_1", facts=facts)) == [[]]
-    assert await receipts.needs_mark_keys(store) == needs_keys
+    assert await settle(store, with_facts("req_1", facts=facts)) == [[]]
+    assert await needs_mark_keys(store) == needs_keys
 
 
-async def test_an_end_that_is_refused_leaves_no_receipt(store: Store) -> None:
+async def test_an_end_that_is_refused_leaves_no_facts(store: Store) -> None:
     assert await settle(store, end("req_1", 10)) == [[]]
-    (outcome,) = await settle(store, receipted("req_1"))
+    (outcome,) = await settle(store, with_facts("req_1"))
     assert isinstance(outcome, AlreadyExists)
-    assert await receipts.find_receipt(store, "req_1", None) is None
+    assert await find_clip(store, "req_1") is None
 
 
 async def test_the_end_of_a_free_request_moves_nothing(store: Store) -> None:

@@ -1,7 +1,6 @@
 """Jobs of a whole worker that convert a long recording: cut, converted, charged, heard, and gone."""
 
 import asyncio
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -112,9 +111,6 @@ async def test_six_minutes_are_cut_into_three_and_each_step_tells_its_place(
         for step in steps:
             assert step["seconds"] == pytest.approx((step["end"] - step["start"]) / 1000, abs=0.001)
             assert step["credits"] == pytest.approx(step["seconds"], abs=0.001)
-            receipt = (await server.ask("GET", step["receipt"])).json()["claims"]
-            assert receipt["kind"] == "conversion"
-            assert receipt["source_sha256"] == sha256(audio).hexdigest()
 
 
 async def test_a_key_makes_one_job_however_the_form_is_written(tmp_path: Path) -> None:

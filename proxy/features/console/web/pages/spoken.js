@@ -52,11 +52,6 @@ async function save(page) {
   return refreshAccount();
 }
 
-function saveReceipt() {
-  const id = last.headers.get("x-voxgate-replay-of") ?? last.headers.get("x-request-id");
-  return download(`v1/audio/receipts/${encodeURIComponent(id)}`, "receipt.json");
-}
-
 const KINDS = ["curl", "Python", "JavaScript"];
 
 async function copy(page, name) {
@@ -123,8 +118,7 @@ export function spokenCard(page) {
     ${page.alert("result")}
     <div class="row steps"><button id="speak-save" ?disabled=${isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>
       <button class="plain" id="speak-once-more" @click=${() => page.sayAgain(last)}>${t("speak.once_more")}</button>
-      <button class="plain" aria-expanded=${isCoded} aria-controls="speak-codes" @click=${() => { isCoded = !isCoded; page.update(); }}>${t("speak.as_code")}</button>
-      <button class="plain" id="speak-receipt" @click=${() => page.run("result", saveReceipt)}>${t("speak.receipt")}</button></div>
+      <button class="plain" aria-expanded=${isCoded} aria-controls="speak-codes" @click=${() => { isCoded = !isCoded; page.update(); }}>${t("speak.as_code")}</button></div>
     <div class="stack" id="speak-codes" ?hidden=${!isCoded}><div class="row steps">${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}</div>
       <pre id="speak-code" tabindex="0" hidden aria-label=${t("speak.code")}></pre></div>
     <p class="quiet small"><span id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</span>

@@ -1,7 +1,8 @@
-"""Receipts: the facts of a finished clip. A receipt's row lives as long as its usage row.
+"""The facts of finished clips with a mark or a manifest, in the table `receipts`. A row lives as long as its
+row in usage.
 
 A row has digests, and nothing that names a person. So it stays when a voice is erased or an account is
-closed: it proves what was made, and under which consent.
+closed: its manifest is signed from it when somebody fetches it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ import msgspec
 from proxy.storage.rows import in_list
 from proxy.storage.store import Store
 from proxy.storage.tables import Table
-from proxy.storage.usage import CheckSums
 
-ROOT = "/v1/audio/receipts"
 ManifestPlace = Literal["embedded", "sidecar", ""]
 """Where the clip's signed manifest is; "" if it has none."""
 Kind = Literal["speech", "conversion"]
@@ -39,8 +38,7 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `consents` are digests of the consent records of the voices that spoke. `mark` is the plugin of the
     inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
-    Of a conversion, `source` is the SHA-256 of the file that was converted. Without `has_receipt`, these
-    facts are only for the manifest.
+    Of a conversion, `source` is the SHA-256 of the file that was converted.
     """
 
     sha256: str
@@ -57,11 +55,17 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
     made: int
     kind: Kind = "speech"
     source: str = ""
-    has_receipt: bool = True
+
+
+class ClipMark(msgspec.Struct, frozen=True):
+    """The inaudible mark in the sound: its plugin, and the id of its key."""
+
+    plugin: str
+    key: str
 
 
 class ReceiptRow(msgspec.Struct, frozen=True):
-    """The facts of a request as JSON, which an operator can read."""
+    """The facts of a request as JSON, which an operator can read. 0.1.0 signed receipts from them."""
 
     request: str
     account: str
@@ -71,21 +75,15 @@ class ReceiptRow(msgspec.Struct, frozen=True):
 TABLE = Table("receipts", settles=ReceiptRow, request="request")
 
 
-class FoundReceipt(NamedTuple):
-    """The facts of a clip, its micro-credits, and the numbers of a checked answer."""
+class FoundClip(NamedTuple):
+    """The facts of a clip, and whose it is."""
 
     request: str
     account: str
     facts: ClipFacts
-    credits: int
-    check: CheckSums | None = None
 
 
-_FIND = """
-SELECT receipts.request, receipts.account, receipts.facts, usage.credits, usage.checked
-FROM receipts JOIN usage ON usage.id = receipts.request WHERE receipts.request = :request
-"""
-_FIND_OF_ACCOUNT = f"{_FIND} AND receipts.account = :account"
+_FIND = "SELECT request, account, facts FROM receipts WHERE request = :request"
 _OF_REQUESTS = "SELECT request, facts FROM receipts WHERE request IN ({}) AND account = :account"
 _HAS_KEYED = """
 SELECT 1 AS is_there FROM receipts
@@ -93,28 +91,25 @@ WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LI
 """
 
 
-async def find_receipt(store: Store, request: str, account: str | None) -> FoundReceipt | None:
-    """Find the facts of a clip: of this account, or of any account if it is None."""
-    sql = _FIND if account is None else _FIND_OF_ACCOUNT
-    rows = await store.read(sql, {"request": request, "account": account})
+async def find_clip(store: Store, request: str) -> FoundClip | None:
+    """Find the facts of a clip of any account."""
+    rows = await store.read(_FIND, {"request": request})
     if not rows:
         return None
     (row,) = rows
     facts = msgspec.json.decode(row["facts"], type=ClipFacts)
-    check = CheckSums.of_column(row["checked"])
-    return FoundReceipt(row["request"], row["account"], facts, row["credits"], check)
+    return FoundClip(row["request"], row["account"], facts)
 
 
 async def facts_of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipFacts]:
-    """Return the facts of an account's clips by request. Requests without a receipt are left out."""
+    """Return the facts of an account's clips by request. Requests without facts are left out."""
     if not requests:
         return {}
     names, params = in_list([*requests])
     rows = await store.read_long(_OF_REQUESTS.format(names), {**params, "account": account})
-    found = {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
-    return {request: facts for request, facts in found.items() if facts.has_receipt}
+    return {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
 
 
 async def needs_mark_keys(store: Store) -> bool:
-    """Tell whether an earlier clip needs the keys of marks. It may read all receipts."""
+    """Tell whether an earlier clip needs the keys of marks. It may read all rows."""
     return bool(await store.read(_HAS_KEYED))

@@ -1,4 +1,4 @@
-"""Answers of each kind that have receipts, and the audio of an answer as its client saves it."""
+"""Answers of each kind, and the audio of an answer as its client saves it."""
 
 import base64
 import json
