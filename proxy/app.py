@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from starlette.types import Receive, Scope, Send
 
@@ -170,7 +170,5 @@ async def open_worker(
     ):
         worker = Worker(parts, opened, link)
         stream_checks = RepeatingTask("open streams", worker.streams.check_next, 0.0, kernel.metrics)
-        try:
+        async with aclosing(stream_checks):
             yield worker
-        finally:
-            await stream_checks.close()

@@ -61,7 +61,7 @@ SECTIONS = {
 _SHARED_ROOTS = ("/", "/v1", "/docs", "/v1/audio/voices", "/v1/voices", "/v1/me")
 """Where the core answers as well."""
 OUTSIDE = ("proxy/features/", "proxy/hosts/", "proxy/speech_steps/", "proxy/text_rules/")
-"""What the core names by strings alone, and does without."""
+"""What the core may name by a string, and does without. Another module that a string names is core."""
 CORE = ("proxy/app.py", "proxy/processes/supervisor.py", "proxy/processes/worker.py")
 
 

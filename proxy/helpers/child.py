@@ -12,15 +12,18 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
 
 from speech_engine.host import pipe
 from speech_engine.host.pipe_messages import Drain, Message
+
+M = TypeVar("M")
 
 HOST_NICENESS = 5
 """The niceness of a plugin's process, for whose sound a client waits."""
@@ -132,11 +135,14 @@ class Child:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
-    async def messages(self) -> AsyncGenerator[Message, None]:
+    def messages(self) -> AsyncGenerator[Message, None]:
         """Yield the messages of a host or a worker."""
+        return self.messages_of(pipe.unpack)
+
+    async def messages_of(self, unpack: Callable[[bytes], M]) -> AsyncGenerator[M, None]:
         try:
             while (frame := await self.read()) is not None:
-                yield pipe.unpack(frame)
+                yield unpack(frame)
         except (ValueError, RecursionError):  # a DecodeError is a ValueError
             _log.warning("child.message.unreadable", pid=self.process.pid)
             return  # a child with a bad message is over: `wait_for_end` kills it

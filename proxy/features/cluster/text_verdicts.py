@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND_US
@@ -50,10 +50,8 @@ async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
         return
     exchange = VerdictExchange(context.store, suspects, masters.newest.texts)
     task = RepeatingTask("verdicts on texts", exchange.wait_and_exchange, 0.0, context.metrics)
-    try:
+    async with aclosing(task):
         yield
-    finally:
-        await task.close()
 
 
 def _cluster_suspects(context: AppContext) -> dict[str, ClusterSuspects]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from proxy.config.finding import Finding, ProbeResults, note, ok
@@ -27,14 +27,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     context.engines.late = late = LateEngines(context.engines.__getitem__)
     watch = FetchWatch(context.engines, context.config_at_start)
+    context = context._replace(model_command_for=open_galleries(context.registry).command_for)
     looking = RepeatingTask("look at a fetch", watch.show_progress, _LOOK_S, context.metrics)
-    try:
-        yield FeatureInstance(
-            context._replace(model_command_for=open_galleries(context.registry).command_for)
-        )
-    finally:
-        await looking.close()
-        await late.close()
+    async with aclosing(late), aclosing(looking):
+        yield FeatureInstance(context)
 
 
 def _natural_findings(config: Config, *_found: object) -> Iterator[Finding]:

@@ -62,7 +62,7 @@ class LateEngines(NeverLate):
         self._probes.add(task)
         task.add_done_callback(self._probes.discard)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         for task in self._probes:
             task.cancel()
         if self._probes:

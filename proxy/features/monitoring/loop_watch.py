@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from types import FrameType
 from typing import NamedTuple
 
@@ -136,11 +136,8 @@ def _function_names(frame: FrameType | None) -> str:
 @asynccontextmanager
 async def watch_loop(on_hold: Callable[[LoopHold], None]) -> AsyncIterator[None]:
     """Watch the running loop."""
-    watch = LoopWatch(on_hold)
-    try:
+    with closing(LoopWatch(on_hold)):
         yield
-    finally:
-        watch.close()
 
 
 def hold_notes(metrics: Metrics) -> Callable[[LoopHold], None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, get_args
 
 import msgspec
@@ -22,12 +22,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.history.writing import HistoryEntries
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import HearingParts
-    from proxy.features.transcriptions.long_decoder import open_long_decoder
+    from proxy.features.transcriptions.long_decoder import LongDecoder
     from proxy.features.transcriptions.recognition import ModelRecognition
     from proxy.features.transcriptions.word_times import WordTimes
 
     entries = context.find_shared_or(HistoryEntries())
-    async with open_decoder(context.shared) as decoder, open_long_decoder(context.limits) as long_decoder:
+    async with open_decoder(context.shared) as decoder, aclosing(LongDecoder(context.limits)) as long_decoder:
         parts = HearingParts(context.metrics, decoder, long_decoder)
         recognition = None if context.engines is None else ModelRecognition(context.engines, parts.metrics)
 

@@ -44,7 +44,7 @@ def simulated(play: Callable[[LateEngines, Slow, InProcessEngine], Coroutine[Any
         try:
             await play(late, slow, engine)
         finally:
-            await late.close()
+            await late.aclose()
 
     simulated_time.run(run())
 
