@@ -8,4 +8,4 @@ if sys.argv[0] == "-m":
     # again, for a tenth of the time. Each process wakes it when it has read them.
     gc.disable()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

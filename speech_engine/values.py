@@ -129,9 +129,10 @@ class SpeechJob(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaul
     `urgency` orders jobs of one tenant; `idle` jobs come after all others. No sound of a job that
     `goes_whole` is heard before all of it is made. A listener begins in `plays_in_s`, and hears `plays_rate`
     seconds of sound a second. After this job, about `follows_s` seconds more will be requested under the same
-    id. Work that outlives a request names its job in `of_job`, and itself in `step`: the same at every try.
-    `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
-    words how to speak, and `extra` has values that only this engine knows.
+    id: 12 for the first of four parts of 4 seconds each. Work that outlives a request names its job in
+    `of_job`, and itself in `step`: the same at every try. `credential` names the provider account to which
+    the voice belongs; empty is any. `instructions` say in words how to speak, and `extra` has values that
+    only this engine knows.
     """
 
     id: str

@@ -120,7 +120,7 @@ def test_a_public_class_has_a_name_of_its_own(code: Code) -> None:
 
 def test_the_server_has_few_loose_modules(code: Code) -> None:
     loose = {path for path in code.product if path.startswith("proxy/") and path.count("/") == 1}
-    names = ("__init__", "__main__", "app", "errors", "feature", "feature_list", "kernel")
+    names = ("__init__", "__main__", "app", "errors", "feature", "feature_list", "kernel", "supervisor_part")
     assert loose == {f"proxy/{name}.py" for name in names}
 
 
@@ -315,7 +315,6 @@ REAL_TIME = {
     "tests/clients/programs/python_sdk.py": "the program of a client",
     "tests/features/clones/test_doubts.py:wish_without_answer": "its provider never answers in this time",
     "tests/features/erasure/test_followers.py:_often": "the tests that need it have the marker",
-    "tests/features/marks/odd_mark.py": "a process that hangs until it is killed",
     "tests/plugins/rvc/in_environment/voices_cases.py": "runs in the environment of an engine",
     "tests/proxy/engines/pitch_comparer.py": "a process that hangs until it is killed",
     "tests/proxy/engines/test_http1.py:_expect_place_back_from": "who leaves earlier has no place either",

@@ -13,7 +13,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class XttsSettings(TorchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Below float32 `precision`, a text sounds a little different in other company."""
+    """Below float32 `precision`, the sound of a text depends a little on the texts of the same batch."""
 
     precision: Precision = "float32"
 

@@ -60,6 +60,6 @@ async def open_refusals(store: Store, metrics: Metrics) -> AsyncIterator[Refusal
     try:
         yield totals
     finally:
-        await writing.close()
+        await writing.aclose()
         with suppress(StorageFailed):
             await totals.write_totals()

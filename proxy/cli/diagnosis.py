@@ -16,7 +16,7 @@ from proxy.commands.tables import Grid, Line, PrintForm, print_answer
 from proxy.config.finding import Finding
 from proxy.feature_list import load_config
 
-_MARKS = {"ok": Line("ok", "green"), "note": Line("note", "yellow"), "wrong": Line("wrong", "red")}
+_SIGNS = {"ok": Line("ok", "green"), "note": Line("note", "yellow"), "wrong": Line("wrong", "red")}
 
 
 def check(
@@ -86,5 +86,5 @@ def print_findings(findings: list[Finding], form: PrintForm) -> bool:
 
 def _findings_table(findings: list[Finding]) -> Grid:
     # The advice follows in the same column: a column of its own would be too narrow in 80 columns.
-    rows = [(_MARKS[f.verdict], f.what, f.name, f"{f.found} → {f.do}" if f.do else f.found) for f in findings]
+    rows = [(_SIGNS[f.verdict], f.what, f.name, f"{f.found} → {f.do}" if f.do else f.found) for f in findings]
     return Grid(("", "what", "name", "found"), rows)

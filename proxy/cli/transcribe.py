@@ -61,21 +61,28 @@ def transcribe(
     rows, is_faulty = list[dict[str, Any]](), False
     for recording, file in _targets(recordings, out, found_format):
         try:
-            data = read_long_recording(recording)
-            body, transcript = {"data": fields, "files": {"file": (recording.name, data)}}, io.BytesIO()
-            request = SoundRequest(path, body, found_format, out)
-            facts = write_answer(here.server(), request, transcript, _write_transcript, silence_s=_SILENCE_S)
-            if file is None:
-                facts["transcript"] = transcript.getvalue().decode()
-            else:
-                save_sound(transcript.getvalue(), "", str(file))
-            rows.append({"recording": str(recording), "file": file and str(file), **facts})
+            request = SoundRequest(path, {"data": fields}, found_format, out)
+            rows.append(_transcribe_one(here, recording, file, request))
         except CommandRefused as refused:
             if len(recordings) == 1:
                 raise
             typer.echo(f"{recording}: {refused}" if refused.code else str(refused), err=True)
             is_faulty = True
     return CommandResult({"data": rows}, status=int(is_faulty))
+
+
+def _transcribe_one(
+    here: CommandContext, recording: Path, file: Path | None, request: SoundRequest
+) -> dict[str, Any]:
+    """Write down a recording, into a file or into the row that is returned. Raise CommandRefused."""
+    files, transcript = {"file": (recording.name, read_long_recording(recording))}, io.BytesIO()
+    request = request._replace(body={**request.body, "files": files})
+    facts = write_answer(here.server(), request, transcript, _write_transcript, silence_s=_SILENCE_S)
+    if file is None:
+        facts["transcript"] = transcript.getvalue().decode()
+    else:
+        save_sound(transcript.getvalue(), "", str(file))
+    return {"recording": str(recording), "file": file and str(file), **facts}
 
 
 def _targets(

@@ -90,7 +90,11 @@ R = TypeVar("R")
 def limit_options(
     rows: Mapping[str, LimitRow], type_: Any, default: Any, help_: Callable[[LimitRow], str]
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Add an option for each limit to a command, which gets all of them in its parameter `limits`."""
+    """Add an option for each limit to a command, which gets all of them in its parameter `limits`.
+
+    With rows rpm and streams, `(name, limits)` becomes `(*, name, rpm=default, streams=default)`: typer sees
+    the options `--rpm` and `--streams`.
+    """
 
     def extend(command: Callable[..., R]) -> Callable[..., R]:
         options = [

@@ -14,7 +14,7 @@ from proxy.config.sections import ConsentSection, EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]
 _FORMERLY_BOUND = frozenset({"espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai"})
-"""The engines to which OpenAI's names were bound in older defaults, of which files have copies."""
+"""Engines to which older defaults bound OpenAI's names. Copies of those files still do."""
 _OWN_KEYS = [field.key for field in fields.fields_of(VoiceSection) if field.key != "bindings"]
 
 

@@ -14,7 +14,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Self
@@ -320,7 +320,5 @@ async def open_answers(
         answers = StoredAnswers(store, place, most, workers)
     # Answers are deleted after a day even if no requests come.
     sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, metrics, tidies=True)
-    try:
+    async with aclosing(sweeping):
         yield answers
-    finally:
-        await sweeping.close()

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -73,13 +73,9 @@ class HelperSpec(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     niceness: int = JOB_NICENESS
     start_s: float = 60.0
     idle_s: float = 120.0
-    rest_s: float = 0.0
-    """The pause after a failed start, before the next one."""
     is_for_one: bool = False
     keeps_spare: bool = False
     """Start the next life as soon as one is used: the start takes a third of a second."""
-    is_numbered: bool = False
-    """It answers many callers at once, by the numbers of their questions: see `Life.exchange`."""
     most_tries: int = 1
     """With 2, a question whose process dies goes to a second one, unless the first used up its CPU time."""
     again_within_s: float | None = None
@@ -95,34 +91,6 @@ class Life:
         self.ready: Any = None
         self.users = 0
         self.is_over = False
-        self.numbered_answer_count = 0
-        self._answers_by_number: dict[int, asyncio.Future[Any]] = {}
-
-    async def exchange(self, number: int, question: msgspec.Struct, within_s: float) -> Any:
-        """Return the answer with this number. Raises HelperFailed and TimeoutError."""
-        if self.is_over:
-            raise HelperFailed(cause="died")
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._answers_by_number[number] = answer
-        try:
-            self.child.send(question)
-            async with asyncio.timeout(within_s):
-                return await answer
-        finally:
-            del self._answers_by_number[number]
-
-    async def distribute_answers(self, unpack: Callable[[bytes], Any]) -> None:
-        try:
-            async with aclosing(self.child.messages_of(unpack)) as messages:
-                async for message in messages:
-                    self.numbered_answer_count += 1
-                    waiting = self._answers_by_number.get(getattr(message, "number", 0))
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(message)
-        finally:
-            for waiting in self._answers_by_number.values():
-                if not waiting.done():
-                    waiting.set_exception(HelperFailed(cause="died"))
 
     async def ask(self, question: bytes) -> bytes:
         """Return the answer. Raises HelperFailed."""
@@ -160,12 +128,9 @@ class Helper:
         """The turn of the callers of `ask`, unless `is_for_one`."""
         self.under_way: set[asyncio.Task[Any]] = set()
         """The work that goes on if its caller leaves: see `start_work`."""
-        self.on_end: Callable[[Life], None] = lambda _: None
-        """It is called when a numbered life has ended by itself or by `end`."""
         self._current: asyncio.Task[Life | HelperFailed] | None = None
         """The life of the next caller, or its start."""
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._rests_until = 0.0
         self._lives: set[Life] = set()
         self._ending_tasks: set[asyncio.Task[Any]] = set()
         self._is_closed = False
@@ -261,13 +226,6 @@ class Helper:
         else:
             self.kill_process(life)
 
-    def end_after_use(self, life: Life) -> None:
-        """Let a process end with its last user. Later callers get a new one."""
-        if self._life is life:
-            self._current = None
-        if not life.users:
-            self.kill_process(life)
-
     def kill_process(self, life: Life) -> None:
         """Kill a process. A background task waits for its end, since the caller may have been cancelled."""
         if life.is_over:
@@ -303,29 +261,26 @@ class Helper:
         life = self._life
         if isinstance(life, Life) and life.child.is_dead:
             self.kill_process(life)
-        elif isinstance(life, HelperFailed) and asyncio.get_running_loop().time() >= self._rests_until:
+        elif isinstance(life, HelperFailed):
             self._current = None
         if self._current is None:
             self._current = asyncio.create_task(self._start())
         return self._current
 
     async def _start(self) -> Life | HelperFailed:
-        name, loop = self.spec.name or self.spec.module, asyncio.get_running_loop()
+        name = self.spec.name or self.spec.module
         try:
             async with asyncio.timeout(self.spec.start_s):
                 life = await self._begin(name)
         except TimeoutError:
-            refused = HelperFailed(f"{name} was not ready within {self.spec.start_s:g} s", "refused")
+            return HelperFailed(f"{name} was not ready within {self.spec.start_s:g} s", "refused")
         except OSError as error:
-            refused = HelperFailed(f"{name} cannot be started: {error.strerror}", "refused")
-        except HelperFailed as error:
-            refused = error
-        else:
-            if self._current is asyncio.current_task():
-                self._end_after(max(self.spec.idle_s, _FIRST_USE_S))
-            return life
-        self._rests_until = loop.time() + self.spec.rest_s
-        return refused
+            return HelperFailed(f"{name} cannot be started: {error.strerror}", "refused")
+        except HelperFailed as refused:
+            return refused
+        if self._current is asyncio.current_task():
+            self._end_after(max(self.spec.idle_s, _FIRST_USE_S))
+        return life
 
     async def _begin(self, name: str) -> Life:
         spec, is_ours = self.spec, self.spec.begin is None
@@ -358,14 +313,7 @@ class Helper:
         if isinstance(ready, Broken):
             raise HelperFailed(f"{name} cannot be used: {ready.reason}", "refused")
         life.ready = ready
-        if spec.is_numbered:
-            self._in_background(asyncio.create_task(self._distribute_answers(life)))
         return life
-
-    async def _distribute_answers(self, life: Life) -> None:
-        await life.distribute_answers(self.spec.unpack)
-        self.on_end(life)
-        self.kill_process(life)
 
     def _abandon(self, starting: asyncio.Task[Life | HelperFailed]) -> None:
         """End a process that no caller will get, or cancel its start."""

@@ -120,7 +120,7 @@ class PendingWrites:
         return True
 
     async def close(self) -> None:
-        await self._retrying.close()
+        await self._retrying.aclose()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_S):
                 while self._pending and await self._write_all():

@@ -141,7 +141,7 @@ class StoredHolds:
         return await holds.sum_held_allowance(self.store, account, pool)
 
     async def close(self) -> None:
-        await self._renewing.close()
+        await self._renewing.aclose()
         await self.deadlines.close()
         await self.pending.close()
 

@@ -9,9 +9,9 @@ from functools import reduce
 import msgspec
 
 from policies import price, text_tags
-from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.price import MostCharge, Operation
+from policies.reading import Reading
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
 from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, OUTPUT_RATE_HZ, OutputForm
@@ -54,8 +54,9 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     user's text. `texts` has the prepared text by `text_key`, or the front-end's error. A `source` is
     converted instead of a text. The `candidate` was tried last, and the `winner` gave audio. `begins` is the
     part's first sample in the answer, None before its turn. `retries` counts how often a checked part was
-    spoken again. If the part continues an earlier call, it is heard at `plays_at`, a moment of
-    `time.monotonic`, and its first candidate comes before all others.
+    spoken again. If the part continues an earlier call, as the second sentence of an
+    utterance does, it is heard at `plays_at`, a moment of `time.monotonic`, and its first candidate comes
+    before all others.
     """
 
     number: int
@@ -327,10 +328,11 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     """A request that was admitted and planned. Only its totals change.
 
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
-    `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
-    `job` has no listener, does not count as a stream, and engines serve it last. A piece of an utterance does
-    not count as a stream either, and has no receipt. All attempts at a step of a job have its name, `step`.
-    Engines also serve a call last that `is_idle`. It does not count as activity of the worker.
+    `goes_whole`, such as a WAV with its true length, is sent when it is complete; one that `is_paced` is sent
+    as fast as it plays. A call of a `job` has no listener, does not count as a stream, and engines serve it
+    last. A piece of an utterance does not count as a stream either, and has no receipt. All attempts at a
+    step of a job have its name, `step`. Engines also serve a call last that `is_idle`. It does not count as
+    activity of the worker.
     """
 
     id: str

@@ -32,7 +32,7 @@ class Erasable(NamedTuple):
     """The erasure of a row whose id begins with `prefix`. It is in one commit with the row's tombstone.
 
     The parameter `:subject` of the SQL is the row's id. `digests` selects the row's recordings. Conditions
-    are appended to it, so it must end with its WHERE. If `only_if` is false, the erasure is refused. `hold`
+    are appended to it, so it must end with its WHERE. If `only_if` is false, the erasure is refused. `lock`
     runs first and locks the row, so that no concurrent write can change `only_if` or add a recording. A row
     that `is_part` of another row is also erased with that row.
     """
@@ -40,7 +40,7 @@ class Erasable(NamedTuple):
     prefix: str
     digests: str
     deletes: tuple[str, ...]
-    hold: str = ""
+    lock: str = ""
     only_if: str = ""
     is_part: bool = False
 

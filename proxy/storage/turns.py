@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
     """Write a unit of up to `most_rows` rows, as `write_deletion` does. A process writes one unit of more
-    than `_FEW_ROWS` at a time, and pauses as long as it took: half of SQLite's time is for settlements."""
+    than `_FEW_ROWS` at a time, and pauses as long as it took: settlements get half of SQLite's time."""
     if most_rows <= _FEW_ROWS:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time

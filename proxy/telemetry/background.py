@@ -25,14 +25,15 @@ class OutsideFailure(Exception):
 
 
 class RepeatingTask:
-    """A task that repeats its turn, with a pause after each. Create it in a running loop. See `repeat`."""
+    """A task that repeats its turn, with a pause after each, until `aclose`. Create it in a running loop.
+    See `repeat`."""
 
     def __init__(
         self, name: str, turn: RepeatedTurn, pause_s: float, metrics: Metrics, *, tidies: bool = False
     ) -> None:
         self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics, tidies=tidies), name=name)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
 

@@ -1,4 +1,5 @@
-"""A recording's way through a batch: it comes in windows, each of which is a row that is heard as a whole.
+"""A recording's way through a batch. A window is a part of the input, and a row is its place in the batch.
+The sound of a row is heard as a whole.
 
 Input waits outside while enough windows are unheard. So a long recording takes no more memory than a short
 one, and a slow reader stops its input.

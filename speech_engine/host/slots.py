@@ -119,7 +119,7 @@ class Slots:
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or is idle, or is for a batch never gets one here: `take` knows their rules."""
+        alone, is idle or ahead, hears, or is for a batch never gets one here: `take` knows their rules."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -127,8 +127,8 @@ class Slots:
             or len(self._running) >= self.count
             or self._batch is not None
             or turn.runs_alone
-            or turn.urgency == "idle"
-            or not self._has_room(turn)
+            or turn.hears
+            or turn.urgency in ("idle", "ahead")
         ):
             return False
         self._order.begin(turn)

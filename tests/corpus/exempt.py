@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import proxy
+
 HEADERS: dict[str, str] = {
     "date": "is the time",
     "x-request-id": "is an id",
@@ -88,6 +90,7 @@ _PATTERNS = (
     (re.compile(r"^20\d\d-\d\d-\d\d$"), "<day>"),
     (re.compile(r"^20\d\d-\d\d$"), "<month>"),
     (re.compile(r"^/\S*/config\.toml$"), "<config>"),
+    (re.compile(rf"^{re.escape(proxy.__version__)}$"), "<version>"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "<url>"),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "<address>"),
 )

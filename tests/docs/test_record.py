@@ -10,8 +10,6 @@ from tests.tables import each_row
 
 _FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))
 MOST_LETTERS = 200
-BEFORE = {"0.1.0"}
-"""Versions whose lines are longer."""
 
 
 def test_there_is_a_form_for_a_fault_and_a_wish() -> None:
@@ -56,11 +54,18 @@ def test_pre_commit_formats_with_the_locked_ruff() -> None:
     assert ruff["rev"] == f"v{locked[1]}"
 
 
-def test_a_change_of_the_open_version_is_said_in_a_line() -> None:
-    sections = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
-    is_open = (each for each in sections if "unreleased" in each.partition("\n")[0])
-    texts = [each for each in is_open if each.split()[0] not in BEFORE]
-    assert not [line for text in texts for line in text.splitlines() if len(line) > MOST_LETTERS]
+def test_a_change_is_said_in_a_line() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(r"^## \S+ \(unreleased\)$", text, re.MULTILINE)
+    assert not [line for line in text.splitlines() if len(line) > MOST_LETTERS]
+
+
+def test_a_version_that_is_cut_is_ten_lines_and_its_history_is_whole() -> None:
+    _, *versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    for text in versions[1:]:
+        assert re.match(r"\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)\n", text)
+        assert len(re.findall(r"^- ", text, re.MULTILINE)) == 10
+        assert f"(docs/history/{text.split()[0]}.md)" in text
 
 
 def test_what_a_former_version_changed_is_in_no_index() -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from plugins.audioseal import plugin as audioseal
 from plugins.f5tts import plugin as f5tts
 from plugins.pocket import plugin as pocket
 from plugins.resemblyzer import plugin as resemblyzer
@@ -28,7 +27,6 @@ from tests.clients.environments import built
 from tests.suite.ci import is_ci
 
 PLUGINS = {
-    "audioseal": audioseal.HOSTED,
     "f5tts": f5tts.HOSTED,
     "pocket": pocket.HOSTED,
     "resemblyzer": resemblyzer.HOSTED,

@@ -19,7 +19,7 @@ from tests.clients.environments import cache_folder
 from tests.suite.budget import is_whole
 from tests.suite.folders import TESTS
 
-ENGINES = ("audioseal", "f5tts", "pocket", "rvc", "xtts")
+ENGINES = ("f5tts", "pocket", "rvc", "xtts")
 WITHOUT_SERVER = ("test_in_environment.py", "test_hosted.py")
 """The files whose tests are of an engine alone."""
 _NEED_TORCH = (b"from tests.plugins.neural import", b"from tests.plugins import neural", b".kept_host import")

@@ -61,7 +61,7 @@ SLICES = {
         *("plugins/xtts", "plugins/pocket", "policies", "proxy", "proxy/audio", "proxy/engines"),
         *("proxy/ledger", "soak", "soak/test_ray.py", "soak/test_neural_cases.py", "speech_engine"),
     ),
-    "torch": ("plugins/audioseal", "plugins/f5tts", "plugins/pocket", "plugins/rvc", "plugins/xtts"),
+    "torch": ("plugins/f5tts", "plugins/pocket", "plugins/rvc", "plugins/xtts"),
     "properties": (
         *(".", "features", "features/jobs", "features/payments", "plugins", "plugins/openai"),
         *("plugins/espeak", "policies", "policies/routing", "proxy", "proxy/audio", "proxy/config"),

@@ -24,7 +24,6 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from proxy import __version__
 from proxy.errors import CommandRefused
 from speech_engine import Hosted
 
@@ -66,7 +65,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     constraints: str = ""
     imports: tuple[str, ...] = ()
     links: dict[str, str] = {}
-    voxgate: str = __version__
+    voxgate: str = "0.1.0"
+    """The number of this form, once the version of voxgate. Another one builds every environment anew."""
     python: str = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
     torch: str = ""
 

@@ -7,7 +7,7 @@ import importlib
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import cache
 from pathlib import Path
 
@@ -53,17 +53,12 @@ class UpstreamClient:
         async with open_socket(request, self._socket_places, self._trust, via and via.url) as socket:
             yield socket
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         await self._pool.close()
 
 
-@asynccontextmanager
-async def open_http(upstream: Upstream) -> AsyncIterator[UpstreamClient]:
-    client = UpstreamClient(upstream, forward_proxies(upstream.proxy, urllib.request.getproxies()))
-    try:
-        yield client
-    finally:
-        await client.close()
+def open_http(upstream: Upstream) -> AbstractAsyncContextManager[UpstreamClient]:
+    return aclosing(UpstreamClient(upstream, forward_proxies(upstream.proxy, urllib.request.getproxies())))
 
 
 @cache

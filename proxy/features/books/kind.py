@@ -46,7 +46,7 @@ class BookKind(SpeechKind):
         name = self.files.vault.open_record(account, file.id, file.seal, FileSeal).name
         content = await uploads.file_content(self.files, file)
         language = "" if (tag := request.body.language.lower()) == "auto" else tag
-        book = await self._reader.read(account, content, name, request.body.read, language)
+        book = await self._reader.read_book(account, content, name, request.body.read, language)
         fields = await asyncio.to_thread(book_fields, request, book, name, background.defaults)
         return await self.with_cover(background, fields)
 

@@ -1,7 +1,6 @@
 """The process that reads one book: `python -m proxy.features.books.reading_child`.
 
-It gets its order and then the file over its pipe, part by part, answers once, and ends. Before the first byte
-of the file it drops its access to files, programs and the network.
+It gets its order and then the file over its pipe, answers once, and ends.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ import msgspec
 
 from proxy.features.books.reading.book import ReadRules, UnusableBook
 from proxy.features.books.reading_orders import BookFormat, BookOrder, FoundCover, Read, Refused
-from proxy.helpers.job_confinement import confine_job
+from proxy.helpers.file_child import receive_file
 from speech_engine.host.child_pipe import pipe_of_one_thread
 
-MOST_CPU_S = 20
-_MEMORY_MB = 512
 _TOO_MUCH_MEMORY = Refused("to read it takes more memory than any book needs")
 _TINY = {"epub": b"", "markdown": b"# A\n\nB.", "text": b"A."}
 _ENCODINGS = ("cp437", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1")
@@ -30,12 +27,7 @@ def main() -> None:
     order = _decode(pipe.read() or b"")
     reader = _reader_of(order)
     _warm_up(reader, order.format)
-    confine_job(MOST_CPU_S, _MEMORY_MB)
-    pipe.write(b"")  # ready: the file may come
-    file = bytearray()
-    while part := pipe.read():
-        file += part
-    pipe.write(msgspec.msgpack.encode(_read_or_refuse(reader, bytes(file))))
+    pipe.write(msgspec.msgpack.encode(_read_or_refuse(reader, receive_file(pipe))))
 
 
 def _reader_of(order: BookOrder) -> _Reader:

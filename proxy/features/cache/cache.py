@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -172,7 +172,7 @@ class Cache:
         except OSError as error:
             self._note_failure(error)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         # No request makes the names that a second purge would find. The sweep removes those clips by age.
         for task in self._second_purges:
             task.cancel()
@@ -317,11 +317,8 @@ async def open_cache(
     cache.revise(config)
     # The sweep runs at once and every hour. So old clips go even if no request comes.
     sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, metrics, tidies=True)
-    try:
+    async with aclosing(cache), aclosing(sweeping):
         yield cache
-    finally:
-        await sweeping.close()
-        await cache.close()
 
 
 async def _read_secret(file: Path) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from policies.tasks import SECOND_US
 from proxy.config.addresses import is_local, is_postgres
@@ -48,12 +48,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         membership.config = revision.config
         return Additions(endpoints, for_commands)
 
-    try:
-        async with sharing_verdicts(context):
-            yield FeatureInstance(context, additions_for, tasks_of_each_server=(membership.run,))
-    finally:
-        await looking.close()
-        await membership.close()
+    async with aclosing(membership), aclosing(looking), sharing_verdicts(context):
+        yield FeatureInstance(context, additions_for, tasks_of_each_server=(membership.run,))
 
 
 def _check_machines(config: Config) -> Iterator[Finding]:

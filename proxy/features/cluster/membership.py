@@ -93,7 +93,7 @@ class Membership:
         if self._is_renewing:
             await repeat("renewal of the machine", self._renew, RENEW_S, self._context.metrics)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         if not self._is_renewing:
             return
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND_US
@@ -43,17 +43,25 @@ SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
 @asynccontextmanager
 async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
     """Share the verdicts of this worker's engines that have a cluster, until the end of the block."""
-    suspects = {} if context.engines is None else context.engines.cluster_suspects()
+    suspects = _cluster_suspects(context)
     masters = context.vault.masters.read_if_any() if suspects else None
     if masters is None:
         yield
         return
     exchange = VerdictExchange(context.store, suspects, masters.newest.texts)
     task = RepeatingTask("verdicts on texts", exchange.wait_and_exchange, 0.0, context.metrics)
-    try:
+    async with aclosing(task):
         yield
-    finally:
-        await task.close()
+
+
+def _cluster_suspects(context: AppContext) -> dict[str, ClusterSuspects]:
+    """Return what is known of deadly texts, for each engine that has a cluster."""
+    if context.engines is None or not context.config_at_start.used_clusters:
+        return {}
+    from proxy.engines.hosts.hosted import HostedEngine
+
+    hosted = {name: each for name, each in context.engines.items() if isinstance(each, HostedEngine)}
+    return {name: each.suspects for name, each in hosted.items() if each.suspects is not None}
 
 
 class VerdictExchange:

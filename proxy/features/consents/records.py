@@ -36,7 +36,7 @@ TABLE = Table(
         "cons_",
         digests="SELECT digest FROM consents WHERE id = :subject AND digest IS NOT NULL",
         deletes=("DELETE FROM consents WHERE id = :subject",),
-        hold="UPDATE consents SET id = id WHERE id = :subject",
+        lock="UPDATE consents SET id = id WHERE id = :subject",
         only_if="NOT EXISTS (SELECT 1 FROM voices WHERE consent = :subject)",
     ),
 )

@@ -87,11 +87,10 @@ def judge_consent(
         return ConsentWords("unsure", share)
     if share < DIFFERS_SHARE or is_reversed:
         return ConsentWords("differs", share)
-    lost = {word for run in wrong_runs for word in run.wanted}
-    is_whole = count_surplus_words(wrong_runs) <= MOST_EXTRA_WORDS and not any(
-        run in wrong_runs for run in name_runs
-    )
-    is_whole = is_whole and not lost & _CONSENT_WORDS
+    has_few_extra_words = count_surplus_words(wrong_runs) <= MOST_EXTRA_WORDS
+    has_right_name = not any(run in wrong_runs for run in name_runs)
+    has_consent_words = not any(_CONSENT_WORDS.intersection(run.wanted) for run in wrong_runs)
+    is_whole = has_few_extra_words and has_right_name and has_consent_words
     return ConsentWords("match" if is_whole and share >= MATCH_SHARE else "unsure", share)
 
 

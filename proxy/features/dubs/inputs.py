@@ -23,7 +23,8 @@ _MOST_AFTER_CUES_S = 60.0
 
 
 class DubInputs:
-    """Reads the files of dubs. Close it."""
+    """Reads the files of dubs. Close it. Of the texts, `mute` cues have only sounds, such as `[door slams]`.
+    An original `takes_first` if its channels cancel each other: only the first one is used."""
 
     def __init__(self, files: JobFiles) -> None:
         self.originals = OriginalSounds()
@@ -31,8 +32,8 @@ class DubInputs:
         self._files = files
 
     async def close_readers(self) -> None:
-        await self._reader.close_process()
-        await self.originals.close_process()
+        await self._reader.aclose()
+        await self.originals.aclose()
 
     async def read_inputs(self, account: str, fields: DubFields, length_s: float | None) -> DubText:
         """Read the files of a request. Raises RequestFailed, VaultFailed."""

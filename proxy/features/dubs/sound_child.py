@@ -1,6 +1,6 @@
 """The process that decodes the original of one dub: `python -m proxy.features.dubs.sound_child`.
 
-It gets its order and then the file over its pipe, part by part, and decodes it once, in order. It sends mono
+It gets its order and then the file over its pipe, and decodes it once, in order. It sends mono
 PCM at the rate of the order, as fast as the mixer takes it, and an empty part at the end. For a rate of 0, it
 only counts the samples. No picture is decoded. It is confined like the process that decodes a short
 recording, and has more time.
@@ -19,10 +19,10 @@ from proxy.audio.recordings.decoding import Downmix, MonoFrames, read_frames, re
 from proxy.audio.recordings.decoding_child import warm_up
 from proxy.audio.recordings.recording import Undecoded
 from proxy.features.dubs.child_orders import LONGEST_S, Counted, SoundOrder
-from proxy.helpers.job_confinement import confine_job
+from proxy.helpers.file_child import receive_file
 from speech_engine.host.child_pipe import pipe_of_one_thread
 
-MOST_CPU_S = 240
+_MOST_CPU_S = 240
 _MEMORY_MB = 256
 _decode = msgspec.msgpack.Decoder(SoundOrder).decode
 
@@ -33,13 +33,7 @@ def main() -> None:
     tiny = warm_up()
     _count_samples(tiny)
     _send_sound(tiny, SoundOrder(16_000), lambda _pcm: None)
-    confine_job(MOST_CPU_S, _MEMORY_MB)
-    pipe.write(b"")  # ready: the file may come
-    parts = bytearray()
-    while part := pipe.read():
-        parts += part
-    file = bytes(parts)
-    del parts
+    file = receive_file(pipe, _MOST_CPU_S, _MEMORY_MB)
     if order.rate_hz:
         _send_sound(file, order, pipe.write)
         pipe.write(b"")

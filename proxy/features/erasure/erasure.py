@@ -373,7 +373,7 @@ async def open_erasure(
     try:
         yield erasure
     finally:
-        await following.close()
+        await following.aclose()
         await erasure.stop_following()
 
 

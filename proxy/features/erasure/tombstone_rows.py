@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from functools import cache
 
 from proxy.storage import audit, library_revisions, schema
@@ -72,6 +72,30 @@ async def erase_subject(
     `recordings`, since one may just have been added. With `by_owner`, the account itself deletes. `also` are
     further statements for the commit; they run even if it is refused.
     """
+    # Without a table for such ids, there is nothing to delete.
+    erasable = find_erasable(store.tables, tombstone.subject) or Erasable("", "", ())
+    subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
+    # A row that came back after its erasure is deleted as well. `_WAS_INSERTED` is also true for a repeated
+    # erasure, whose tombstone has the stored `began`.
+    is_due = _WAS_INSERTED if erasable.only_if else is_erased_sql(":subject")
+    locks = [Statement(erasable.lock, subject)] if erasable.lock else []
+    answers = await store.write(
+        *locks,
+        _insert_tombstone(tombstone, erasable, recordings),
+        *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
+        Statement(f"{_SCRUB_AUDIT} AND {is_due}", subject),
+        *_delete_rows(store.tables, erasable, is_due, {**subject, "by_owner": int(by_owner)}),
+        library_revisions.raise_statement(tombstone.account),
+        *also,
+    )
+    return bool(answers[len(locks)])
+
+
+def _insert_tombstone(
+    tombstone: Tombstone, erasable: Erasable, recordings: Collection[str] | None
+) -> Statement:
+    """Insert the tombstone, unless something needs the subject, or it has other recordings than these."""
+    has_no_others, recording_params = _has_no_others(erasable, recordings)
     row: Params = {
         "subject": tombstone.subject,
         "account": tombstone.account,
@@ -81,28 +105,14 @@ async def erase_subject(
         "lease": tombstone.lease,
         "known": schema.known_version(),
     }
-    subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
-    # Without a table for such ids, there is nothing to delete.
-    erasable = find_erasable(store.tables, tombstone.subject) or Erasable("", "", ())
-    locks = (Statement(erasable.hold, subject),) if erasable.hold else ()
-    has_no_others, recording_params = _has_no_others(erasable, recordings)
     insert = _INSERT.format(only_if=erasable.only_if or ALWAYS.sql, has_no_others=has_no_others)
-    # A row that came back after its erasure is deleted as well. `_WAS_INSERTED` is also true for a repeated
-    # erasure, whose tombstone has the stored `began`.
-    is_due = _WAS_INSERTED if erasable.only_if else is_erased_sql(":subject")
-    answers = await store.write(
-        *locks,
-        Statement(insert, {**row, **recording_params}),
-        *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
-        Statement(f"{_SCRUB_AUDIT} AND {is_due}", subject),
-        *(
-            Statement(f"{sql} AND {is_due}", {**subject, "by_owner": int(by_owner)})
-            for sql in (*(each for table in store.tables for each in table.erased_with), *erasable.deletes)
-        ),
-        library_revisions.raise_statement(tombstone.account),
-        *also,
-    )
-    return bool(answers[len(locks)])
+    return Statement(insert, {**row, **recording_params})
+
+
+def _delete_rows(tables: Tables, erasable: Erasable, is_due: str, params: Params) -> Iterator[Statement]:
+    """Delete the rows of other features that belong to the subject, and then its own."""
+    for sql in (*(each for table in tables for each in table.erased_with), *erasable.deletes):
+        yield Statement(f"{sql} AND {is_due}", params)
 
 
 async def erase_again(store: Store, steps: Sequence[str]) -> int:

@@ -53,7 +53,8 @@ class FrontClip(NamedTuple):
 
 class Facts(NamedTuple):
     """What the page says. `voices` are the shown ones of `all_voices` in so many `languages`. `start` are the
-    minutes of the plan of new accounts. The server `can` do these things, and plans have `limits` of them."""
+    minutes of the plan of new accounts. `abilities` are what the server can do, and plans have `limits` of
+    them."""
 
     voices: Sequence[ShownVoice]
     clips: Sequence[FrontClip]
@@ -62,7 +63,7 @@ class Facts(NamedTuple):
     is_natural: bool
     offers: Sequence[Offered]
     start: Minutes | None
-    can: Sequence[str]
+    abilities: Sequence[str]
     limits: Sequence[str]
 
 
@@ -155,7 +156,7 @@ class FactsReader:
             is_natural=self.speakers.is_natural,
             offers=offers,
             start=None if start_plan is None else allowed_minutes(start_plan, config),
-            can=_abilities(self._admin_tools, self._voices.catalogue, start_plan, offers),
+            abilities=_abilities(self._admin_tools, self._voices.catalogue, start_plan, offers),
             limits=[
                 name
                 for name, feature in _LIMIT_FEATURES.items()

@@ -75,19 +75,19 @@ class FrontPage(NamedTuple):
         spoken = {"voices": texts.number(facts.all_voices), "languages": facts.languages}
         return html(
             "page",
-            sign=self.look.sign_html(),
+            picture=self.look.sign_html(),
             name=self.service_name,
             sections=texts("sections"),
             links=joined(self._sections_html()),
-            tongues=self._languages_html(),
-            enter=self._sign_in_html(),
+            languages=self._languages_html(),
+            sign_in=self._sign_in_html(),
             shape="" if facts.clips else "alone",
             heading=texts("heading" if facts.is_natural else "heading_plain"),
             lead=self.lead,
             counts=texts("counts", **spoken) if facts.all_voices > 1 and facts.languages > 1 else "",
             begin=joined(self._begin_html()),
             sample=self._sample_html(),
-            can=self._abilities_html(),
+            abilities=self._abilities_html(),
             voices=self._voices_html(),
             prices=self._prices_html(),
             footer=joined(self._footer_html()),
@@ -101,12 +101,11 @@ class FrontPage(NamedTuple):
     def _languages_html(self) -> Html:
         language = self.visitor.language
         others = [
-            html("tongue", language=tag, text=_LANGUAGE_NAMES[tag]) for tag in LANGUAGES if tag != language
+            html("language", language=tag, text=_LANGUAGE_NAMES[tag]) for tag in LANGUAGES if tag != language
         ]
-        label = f"{self.texts('language')}: {_LANGUAGE_NAMES[language]}"
-        return html(
-            "tongues", label=label, language=language, chosen=_LANGUAGE_NAMES[language], others=joined(others)
-        )
+        chosen, others_html = _LANGUAGE_NAMES[language], joined(others)
+        label = f"{self.texts('language')}: {chosen}"
+        return html("languages", label=label, language=language, chosen=chosen, others=others_html)
 
     def _sign_in_html(self) -> Html:
         is_open = self.people.sign_in == "mail"
@@ -170,7 +169,7 @@ class FrontPage(NamedTuple):
                 pause=self.texts("pause"),
                 position=self.texts("position"),
                 by=self.texts("by", name=clip.voice.title, who=self._speaker_words(clip.voice)).rstrip(", "),
-                marked=self.texts("marked") if "marks" in self.facts.can else "",
+                marked=self.texts("marked") if "marks" in self.facts.abilities else "",
             )
             for clip in clips
         ]
@@ -179,9 +178,9 @@ class FrontPage(NamedTuple):
     def _abilities_html(self) -> Html:
         all_ = [
             html("ability", path=_ICON_PATHS[key], title=self.texts(key), text=self.texts(f"{key}_text"))
-            for key in self.facts.can
+            for key in self.facts.abilities
         ]
-        return html("can", title=self.texts("can"), all=joined(all_))
+        return html("abilities", title=self.texts("can"), all=joined(all_))
 
     def _voices_html(self) -> Html:
         facts, texts = self.facts, self.texts

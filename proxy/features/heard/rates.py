@@ -201,6 +201,6 @@ async def open_rates(store: Store, metrics: Metrics) -> AsyncIterator[MisheardRa
     try:
         yield rates
     finally:
-        await writing.close()
+        await writing.aclose()
         with suppress(StorageFailed, asyncio.TimeoutError):
             await rates.write_counts()

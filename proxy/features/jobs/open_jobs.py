@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -162,8 +162,5 @@ async def _exchange_introductions(context: AppContext) -> AsyncIterator[None]:
         if context.config_at_start.serves
         else remote_engines.publish_introductions
     )
-    repeated = RepeatingTask("engines of workers", exchange, EXCHANGE_EVERY_S, context.metrics)
-    try:
+    async with aclosing(RepeatingTask("engines of workers", exchange, EXCHANGE_EVERY_S, context.metrics)):
         yield
-    finally:
-        await repeated.close()

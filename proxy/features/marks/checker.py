@@ -26,8 +26,7 @@ from proxy.features.marks.findings import (
     MarkFinding,
     SearchJob,
 )
-from proxy.features.marks.hosted_mark import MarkUnusable
-from proxy.features.marks.marker import DAY_BITS, KEYS_FILE, Marker, installation_bits
+from proxy.features.marks.marker import DAY_BITS, KEYS_FILE, installation_bits
 from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing, parse_keys
@@ -36,7 +35,6 @@ from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
-from speech_engine.mark import MarkKey
 
 MOST_AT_ONCE = 2
 """A search keeps one processor busy for half a second, or for two if there is no mark. An account has one
@@ -60,17 +58,10 @@ class ProvenanceChecker:
     """Checks uploads. Close it: `open_checker` does."""
 
     def __init__(
-        self,
-        decoder: Decoder,
-        store: Store,
-        config: Config,
-        marker: Marker | None = None,
-        stored: StoredRings | None = None,
+        self, decoder: Decoder, store: Store, config: Config, stored: StoredRings | None = None
     ) -> None:
-        """`marker` has the marks with processes of their own. Without it, these are not searched for."""
         self._stored = stored
         self._decoder = decoder
-        self._marker = marker
         self._store = store
         self._config = config
         self._places = FairLimiter(
@@ -126,10 +117,7 @@ class ProvenanceChecker:
             # The decoder has bounded the length, so the machine was too slow and not the file too long.
             _log.warning("marks.search.failed", error=type(error).__name__)
             raise NoPlace("recordings to check") from None
-        marks += await self._ask_hosted(job)
         if mark and mark not in {each.plugin for each in marks}:
-            if self._marker is None:
-                raise MarksUnavailable(f"only a running server can look for the mark {mark}")
             marks += (MarkFinding(mark, fault="it is not installed"),)
         for failed in (each for each in marks if each.fault):
             _log.warning("marks.search.failed", plugin=failed.plugin, error=failed.fault)
@@ -137,27 +125,6 @@ class ProvenanceChecker:
             if failed.plugin in settings:
                 raise MarksUnavailable(f"the mark {failed.plugin} cannot be used")
         return tuple(each for each in marks if not each.fault)
-
-    async def _ask_hosted(self, job: SearchJob) -> tuple[MarkFinding, ...]:
-        if self._marker is None:
-            return ()
-        keys = [MarkKey(id_, secret) for id_, secret in job.keys]
-        found: list[MarkFinding] = []
-        for name in sorted(job.settings):
-            # Imported here: it loads numpy, which most workers never need.
-            from proxy.features.marks.search_child import samples_of
-
-            try:
-                mark = await self._marker.hosted_mark(name)
-                if mark is None:
-                    continue
-                pcm, rate_hz = await asyncio.to_thread(samples_of, job)
-                found.append(MarkFinding.of(name, await mark.detect(pcm, rate_hz, keys)))
-            except MarkUnusable as unusable:
-                if unusable.is_busy:
-                    raise NoPlace("recordings to check") from None
-                found.append(MarkFinding(name, fault=str(unusable)))
-        return tuple(found)
 
     async def _read_manifest(self, job: ManifestJob) -> ManifestFinding:
         try:
@@ -218,12 +185,11 @@ async def open_checker(
     shared: Iterable[object],
     store: Store,
     config: Config,
-    marker: Marker | None = None,
     stored: StoredRings | None = None,
 ) -> AsyncIterator[ProvenanceChecker]:
     """Open the checker, with the decoder that an earlier feature has `shared`, or else with its own."""
     async with open_decoder(shared) as decoder:
-        checker = ProvenanceChecker(decoder, store, config, marker, stored)
+        checker = ProvenanceChecker(decoder, store, config, stored)
         try:
             yield checker
         finally:

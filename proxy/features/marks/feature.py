@@ -40,7 +40,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     if context.engines is None:
         # Nothing is spoken here: a command only looks for marks.
-        async with open_checker(context.shared, store, config, stored=stored) as checker:
+        async with open_checker(context.shared, store, config, stored) as checker:
             detection = MarkDetection(checker).endpoints
             yield FeatureInstance(context, lambda revision: Additions([*detection, *rotation(revision)]))
         return
@@ -48,7 +48,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async with (
         open_marker(context.registry, config, store, stored) as marker,
         open_manifests(config, store, context.metrics.registry, stored) as manifests,
-        open_checker(context.shared, store, config, marker, stored) as checker,
+        open_checker(context.shared, store, config, stored) as checker,
     ):
 
         def additions_for(revision: RevisionContext) -> Additions:

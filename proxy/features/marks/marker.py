@@ -14,12 +14,11 @@ import msgspec
 import structlog
 
 from proxy.audio import libraries
-from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, PluginSection
+from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from proxy.features.marks import receipt_records as receipts
-from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_answer_mark, open_mark
-from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
+from proxy.features.marks.answer_mark import AnswerMark
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
@@ -28,8 +27,8 @@ from proxy.file_store.key_ring import KeyRing
 from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
-from speech_engine import EngineUnavailable, Hosted
-from speech_engine.mark import MarkKey
+from speech_engine import EngineUnavailable
+from speech_engine.mark import Mark, MarkKey
 
 KEYS_FILE = MARK_KEYS
 
@@ -57,11 +56,9 @@ class Marker:
     ) -> None:
         self._registry = registry
         self._sections = config.plugins_of("mark")
-        self._environ = environ_for_hosts(os.environ, config.secrets)
-        self._data = config.data
         self._store = store
         self._stack = stack
-        self._opened: dict[str, UsableMark] = {}
+        self._opened: dict[str, Mark] = {}
         self._opening = asyncio.Lock()
         self._installation: int | None = None
         self._source = mark_key_source(stored)
@@ -92,10 +89,9 @@ class Marker:
             raise EngineUnavailable(f"The mark {use.plugin} cannot be made.", retry_after_s=RETRY_S)
         payload = await self._payload()
         try:
-            key = MarkKey(use.key, secret)
-            return await open_answer_mark(use.plugin, mark, sample_rate_hz, key, payload)
-        except MarkUnusable as unusable:
-            _log.warning("mark.open.failed", plugin=use.plugin, reason=str(unusable))
+            return AnswerMark(use.plugin, mark.open(sample_rate_hz, MarkKey(use.key, secret), payload))
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
+            _log.warning("mark.open.failed", plugin=use.plugin, reason=type(error).__name__)
             raise EngineUnavailable(f"The mark {use.plugin} failed.", retry_after_s=RETRY_S) from None
 
     def _marking(self, section: MarkingSection) -> Marking | None:
@@ -107,25 +103,15 @@ class Marker:
         key = "" if self._keys is None else self._keys.newest.id
         return Marking(MarkUse(section.mark, digest, key), section.manifests)
 
-    async def hosted_mark(self, plugin: str) -> HostedMark | None:
-        """Return a mark that has a process of its own, or None for any other mark. Raises MarkUnusable."""
-        found = self._registry.plugins("mark").get(plugin)
-        if found is None or not isinstance(found.create, Hosted):
-            return None
-        mark = await self._open_mark(plugin)
-        if not isinstance(mark, HostedMark):
-            raise MarkUnusable(f"the mark {plugin} cannot be started")
-        return mark
-
-    async def _open_mark(self, name: str) -> UsableMark | None:
+    async def _open_mark(self, name: str) -> Mark | None:
         if name in self._opened:
             return self._opened[name]
         async with self._opening:
             if name not in self._opened:
                 await libraries.ensure_loaded()
                 section = self._sections.get(name, PluginSection())
-                request = MarkRequest(name, section, self._environ, self._data)
-                mark = await open_mark(self._stack, self._registry, request)
+                request = PluginRequest("mark", name, section, is_required=True)
+                mark: Mark | None = await open_plugin(self._stack, self._registry, request)
                 if mark is None:
                     return None
                 self._opened[name] = mark

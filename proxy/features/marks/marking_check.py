@@ -11,9 +11,7 @@ from proxy.config import addresses
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.engines.environments.environments import EnvironmentRefused
-from proxy.engines.registry import EngineConfigError, Registry
-from proxy.features.marks.answer_marks import MarkRequest, hosted_parts
+from proxy.engines.registry import Registry
 from proxy.features.marks.certificate import read_certificate, read_test_certificate
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
@@ -57,21 +55,9 @@ def _check_mark(config: Config, registry: Registry) -> Iterator[Finding]:
         yield wrong(_WHAT, found, name=name)
     elif not name:
         yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark', name="none")
-    else:
-        yield from _check_process(config, registry, name)
     for other in config.plugins_of("mark"):
         if other != name:
             yield note(_WHAT, f"[marks.{other}] has no effect: marking.mark is {name!r}", name=other)
-
-
-def _check_process(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
-    hosted = registry.plugins("mark")[name].create
-    if not isinstance(hosted, Hosted):
-        return
-    try:
-        hosted_parts(registry, MarkRequest(name, config.plugin("mark", name), {}, config.data), hosted)
-    except (EngineConfigError, EnvironmentRefused) as refused:
-        yield wrong(_WHAT, f"nothing due is spoken: {refused}", name=name)
 
 
 def _check_keys(config: Config) -> Iterator[Finding]:

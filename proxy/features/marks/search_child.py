@@ -1,7 +1,7 @@
 """The process that looks for marks in bare samples: `python -m proxy.features.marks.search_child`.
 
 It reads a `SearchJob` from its pipe and answers with a list of `MarkFinding`. A search keeps a processor busy
-for seconds, so it never runs in the server. It looks for every installed mark that has no process of its own.
+for seconds, so it never runs in the server. It looks for every installed mark.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from proxy.engines import registry
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.features.marks.findings import MarkFinding, SearchJob
 from proxy.helpers.job_confinement import used_mb
-from speech_engine import Hosted
 from speech_engine.host.child_pipe import pipe_of_one_thread
 from speech_engine.host.confinement import confine
 from speech_engine.mark import Mark, MarkKey
@@ -65,9 +64,7 @@ async def _open_marks(stack: AsyncExitStack, job: SearchJob) -> dict[str, Mark |
     """Open the installed marks. A requested one that cannot be opened is None."""
     plugins = registry.load()
     marks: dict[str, Mark | None] = {}
-    for name, plugin in plugins.plugins("mark").items():
-        if isinstance(plugin.create, Hosted):
-            continue
+    for name in plugins.plugins("mark"):
         is_named = name in job.settings
         section = PluginSection(settings=job.settings.get(name, {}))
         mark: Mark | None = await open_plugin(stack, plugins, PluginRequest("mark", name, section, is_named))

@@ -49,6 +49,9 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     if bool(section.certificate) != bool(section.certificate_key):
         missing = "certificate_key" if section.certificate else "certificate"
         reader.fault(f"marking.{missing}", "a certificate and its key come together; name both or none")
+    if section.mark == "audioseal":
+        gone = 'the mark audioseal went with 0.2.0: write mark = "spread", or "" for speech without a mark'
+        reader.fault("marking.mark", gone)
     named = {name: getattr(section, name) for name in _SECRETS if getattr(section, name)}
     secrets = {
         name: named_secret(reader, f"marking.{name}", text, environ, folder) for name, text in named.items()

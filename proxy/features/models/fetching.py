@@ -41,8 +41,8 @@ class HubPatience(NamedTuple):
 
 class FileToFetch(Redacted, msgspec.Struct, frozen=True):
     """A file to fetch. A `size` of 0 is unknown: then it may have `most_bytes`. Without `digests`, the server
-    of the first address must state a digest, which counts with `trusts_hub`. `token` is sent to that server
-    alone."""
+    of the first address must state a digest. It is believed only with `trusts_hub`. `token` is sent to that
+    server alone."""
 
     name: str
     urls: tuple[str, ...]

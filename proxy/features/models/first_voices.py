@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from policies.language import base_tag
 from proxy.commands.command import CommandContext
 from proxy.commands.tables import PrintForm
-from proxy.config import config_toml, natural
-from proxy.config.natural import Layer
+from proxy.config import config_toml
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
@@ -23,10 +22,11 @@ from proxy.engines.environments.progress_line import ProgressLine, progress_line
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-from proxy.features.models import natural_file, natural_voices, natural_writer
+from proxy.features.models import natural, natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.fetch_note import FetchNote, command_for, note_path
 from proxy.features.models.listing import GalleryModel, open_galleries
+from proxy.features.models.natural import Layer
 from proxy.features.models.natural_file import (
     give_to_owner_after,
     lock_layer,
@@ -50,14 +50,14 @@ def fetch_natural_voices(here: CommandContext) -> dict[str, Any]:
     if not listed:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in licence_lines(each)))
-    unbuilt = _build_stand_in(config, loaded, here.form)
+    stand_in = _build_stand_in(config, loaded, here.form)
     with progress_line(here.form) as shown:
         ready, faults = _fetch_models(config, loaded, listed, shown)
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
-    if unbuilt:
-        faults[natural_voices.STAND_IN] = unbuilt
-    layer = _add_to_layer(config, ready, faults, stands_in=unbuilt == "")
+    if stand_in is not None and stand_in.fault:
+        faults[natural_voices.STAND_IN] = stand_in.fault
+    layer = _add_to_layer(config, ready, faults, stands_in=stand_in is not None and not stand_in.fault)
     now = here.config()
     return {
         "ready": [each.name for each in ready],
@@ -84,11 +84,11 @@ def fetch_before_start(here: CommandContext) -> str:
         return _begin_first(config, loaded, here)
     if stored.sections:
         stands_in = f"engines.{natural_voices.STAND_IN}" in config.natural
-        unbuilt = _build_stand_in(config, loaded, None) if stands_in else ""
-        if unbuilt:
-            _say_missing(unbuilt, f"{natural_voices.STAND_IN} cannot speak", _natural_command(here))
-        lost = _find_lost(config, loaded, stored)
-        return _announce_rest(config, lost, stands_in=stands_in and not unbuilt)
+        stand_in = _build_stand_in(config, loaded, None) if stands_in else None
+        if stand_in is not None and stand_in.fault:
+            _say_missing(stand_in.fault, f"{natural_voices.STAND_IN} cannot speak", _natural_command(here))
+            stands_in = False
+        return _announce_rest(config, _find_lost(config, loaded, stored), stands_in=stands_in)
     if (Path(config.data) / natural.FILE).stat().st_size:
         say(f"No natural voices, so espeak speaks. To fetch them, run: {_natural_command(here)}")
     return ""
@@ -141,10 +141,11 @@ def _begin_first(config: Config, loaded: Registry, here: CommandContext) -> str:
         if natural_voices.find_missing(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in licence_lines(each)))
-        if unbuilt := _build_stand_in(config, loaded, None):
-            raise CommandRefused(unbuilt)
-        _add_to_layer(config, listed, {}, stands_in=unbuilt is not None)
-        return _announce_rest(config, listed, stands_in=unbuilt is not None)
+        stand_in = _build_stand_in(config, loaded, None)
+        if stand_in is not None and stand_in.fault:
+            raise CommandRefused(stand_in.fault)
+        _add_to_layer(config, listed, {}, stands_in=stand_in is not None)
+        return _announce_rest(config, listed, stands_in=stand_in is not None)
     except (CommandRefused, OSError) as fault:
         _write_empty_layer(config, str(fault))
         _say_missing(str(fault), "No natural voices, so espeak speaks", _natural_command(here))
@@ -211,9 +212,15 @@ def _fetch_models(
             return fetched
 
 
-def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> str | None:
-    """Build the environment of the stand-in, unless it exists. Return the fault, or "".
-    None: the operator configures this plugin."""
+class StandInBuild(NamedTuple):
+    """The build of the stand-in's environment. `fault` is empty if the environment exists now."""
+
+    fault: str
+
+
+def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> StandInBuild | None:
+    """Build the environment of the stand-in, unless it exists. Return None if the operator configures this
+    plugin: then no stand-in is added."""
     if own_sections(config, natural_voices.STAND_IN):
         return None
     try:
@@ -223,8 +230,8 @@ def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> str | 
                 loaded, natural_voices.STAND_IN, lambda each: shown.build(each._replace(title=title))
             )
     except CommandRefused as fault:
-        return str(fault)
-    return ""
+        return StandInBuild(str(fault))
+    return StandInBuild(fault="")
 
 
 def _add_to_layer(

@@ -124,6 +124,7 @@ def _find_pulled(store: ModelStore, listed: GalleryModel) -> StoredModel | None:
     return found
 
 
+# `_has_licences` and `_has_files` decide whether a model is fetched again. Other labels are written anew.
 def _has_licences(manifest: ModelManifest, listed: GalleryModel) -> bool:
     entry = listed.entry
     return (manifest.licence, manifest.basis) == (entry.licence, entry.basis)

@@ -17,6 +17,7 @@ from proxy.features.own_voices.seals import texts_of_recordings
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault
 from proxy.helpers.limiter import FairLimiter, FairPlace
+from proxy.helpers.zip_output import ZIP_DATE, ZipOutput
 from proxy.storage import samples
 from proxy.storage.store import Store
 
@@ -24,10 +25,6 @@ MOST_PLACES = 32
 MOST_OF_ACCOUNT = 4
 MOST_AT_ONCE = 2
 """Accounts whose recordings are read and packed at the same time."""
-
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-"""The date of every file in a zip, so that the same content gives the same bytes. It is the earliest that a
-zip can have."""
 
 
 class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,32 +126,3 @@ class ZipStream:
         # Each call before the end writes something: a part, a descriptor, or the directory. An empty chunk is
         # the end.
         return self._output.take_bytes() or None
-
-
-class ZipOutput:
-    """The output of a `ZipFile` until it is read. It has no `seek`, so `ZipFile` never goes back to write a
-    header."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        self.size += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self.size
-
-    def flush(self) -> None:
-        """`ZipFile` calls it. Nothing is buffered."""
-
-    def close(self) -> None:
-        """`ZipFile` calls it. Nothing is open."""
-
-    def take_bytes(self) -> bytes:
-        """Return the bytes that were written since the last call."""
-        taken = b"".join(self._parts)
-        self._parts.clear()
-        return taken

@@ -24,7 +24,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.own_voices.one_shot import OneShotSamples
     from proxy.features.own_voices.reference_speech import ReferenceSpeech
     from proxy.features.own_voices.requested import RequestedVoices
-    from proxy.features.own_voices.retention import Retention, VoiceUseObservers, open_voice_use
+    from proxy.features.own_voices.retention import Retention, open_voice_use
     from proxy.features.own_voices.sample_words import SampleWords
     from proxy.features.own_voices.saved_voices import SavedVoices
     from proxy.features.own_voices.trained.endpoints import trained_endpoints
@@ -65,7 +65,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints
             served += VoiceEditing(voices, voice_creation, export).endpoints
-            return Additions(served, speech=SpeechAdditions((VoiceUseObservers(use).opener,)), forms=forms)
+            return Additions(served, speech=SpeechAdditions((use.opener,)), forms=forms)
 
         yield FeatureInstance(
             context._replace(own_voices=saved).with_shared(saved),

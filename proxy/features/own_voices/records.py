@@ -44,7 +44,7 @@ TABLE = Table(
             "DELETE FROM former_models WHERE voice = :subject",
             "DELETE FROM voices WHERE id = :subject",
         ),
-        hold="UPDATE voices SET id = id WHERE id = :subject",
+        lock="UPDATE voices SET id = id WHERE id = :subject",
     ),
     # The erasure of a clip changes the sound of its voice.
     erased_with=(

@@ -39,14 +39,17 @@ _log = structlog.get_logger()
 
 
 class VoiceUse:
-    """The ids of voices that spoke since the last write. A request adds to them. A task writes each voice
-    once a day."""
+    """The ids of voices that spoke since the last write. The observers of requests add to them. A task writes
+    each voice once a day."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ids: set[str] = set()
         # Ids of voices with the beginning of the day that is written for them.
         self._noted: set[tuple[str, int]] = set()
+
+    def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
+        return partial(_VoiceUseObserver, self) if plan.own_voices else None
 
     def note_voice(self, voice: Voice) -> None:
         """Note a voice that just spoke, if it was recorded, trained or mixed: other voices are never
@@ -79,7 +82,7 @@ async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceU
     try:
         yield use
     finally:
-        await noting.close()
+        await noting.aclose()
         with suppress(StorageFailed):
             await use.write_uses()
 
@@ -137,17 +140,9 @@ async def _erase_unused_of(store: Store, account: str, before: int, erasing: Era
     return erased
 
 
-class VoiceUseObservers:
-    """Observes answers that speak with saved voices."""
-
-    def __init__(self, use: VoiceUse) -> None:
-        self._use = use
-
-    def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
-        return partial(_VoiceUseObserver, self._use) if plan.own_voices else None
-
-
 class _VoiceUseObserver(Observer):
+    """Observes an answer that speaks with saved voices."""
+
     def __init__(self, use: VoiceUse, call: SpeechCall) -> None:
         self._use = use
         self._call = call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -52,16 +52,11 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         await asyncio.to_thread(store.write_uses)
 
     await look()
-    looking = RepeatingTask("look for samples", look, _LOOK_S, context.metrics, tidies=True)
-    try:
-        alone_here = (
-            (partial(worker.make_in_quiet, context.metrics),) if context.config_at_start.serves else ()
-        )
+    alone_here = (partial(worker.make_in_quiet, context.metrics),) if context.config_at_start.serves else ()
+    async with aclosing(RepeatingTask("look for samples", look, _LOOK_S, context.metrics, tidies=True)):
         yield FeatureInstance(
             context.with_shared(samples).with_shared(worker), additions_for, tasks_of_each_server=alone_here
         )
-    finally:
-        await looking.close()
 
 
 FEATURE = Feature("samples", _open, paths=("/v1/audio/samples",))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, get_args
 
 import msgspec
 
-from proxy.config import natural
+from proxy.config import defaults
 from proxy.config.finding import Finding, ProbeResults, note
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
@@ -22,12 +22,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.history.writing import HistoryEntries
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import HearingParts
-    from proxy.features.transcriptions.long_decoder import open_long_decoder
+    from proxy.features.transcriptions.long_decoder import LongDecoder
     from proxy.features.transcriptions.recognition import ModelRecognition
     from proxy.features.transcriptions.word_times import WordTimes
 
     entries = context.find_shared_or(HistoryEntries())
-    async with open_decoder(context.shared) as decoder, open_long_decoder(context.limits) as long_decoder:
+    async with open_decoder(context.shared) as decoder, aclosing(LongDecoder(context.limits)) as long_decoder:
         parts = HearingParts(context.metrics, decoder, long_decoder)
         recognition = None if context.engines is None else ModelRecognition(context.engines, parts.metrics)
 
@@ -66,8 +66,8 @@ def _check_recognisers(config: Config, _registry: Registry, results: ProbeResult
 
 def _check_model_names(config: Config) -> Iterator[Finding]:
     """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
-    if not config.models.keys() & natural.hearing_candidates({}).keys():
-        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.HOW_TO_HEAR)
+    if not config.models.keys() & defaults.hearing_candidates({}).keys():
+        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", defaults.HOW_TO_HEAR)
 
 
 FEATURE = Feature(

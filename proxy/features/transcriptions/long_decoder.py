@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -74,8 +74,8 @@ LONGEST = LengthLimit(LONGEST_S, f"{LONGEST_S // 3600} hours")
 
 
 class LongDecoder:
-    """Reads recordings of a worker, and counts refused ones under its limits. Close it: `open_long_decoder`
-    does. Each revision sets whether its configuration sells something."""
+    """Reads recordings of a worker, and counts refused ones under its limits. Close it. Each revision sets
+    whether its configuration sells something."""
 
     sells = False
 
@@ -146,7 +146,7 @@ class LongDecoder:
             made = await self._ask_child(request, checked_sound)
         return await asyncio.to_thread(make_master, made.pcm, made.rate_hz, made.sample_bytes)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         await self._helper.close()
 
     async def _ask_child(
@@ -183,12 +183,3 @@ def _read_survey(answer: bytes) -> SurveyAnswer | Undecoded:
         and LEAST_RATE_HZ <= made.rate_hz <= MOST_RATE_HZ
     )
     return found if is_survey else Undecoded("lost")
-
-
-@asynccontextmanager
-async def open_long_decoder(limits: Limits) -> AsyncIterator[LongDecoder]:
-    decoder = LongDecoder(limits)
-    try:
-        yield decoder
-    finally:
-        await decoder.close()

@@ -36,7 +36,7 @@ USERS = Table(
             "WHERE kind = 'user' AND id = (SELECT key FROM users WHERE id = :subject)",
             "DELETE FROM users WHERE id = :subject",
         ),
-        hold="UPDATE users SET id = id WHERE id = :subject",
+        lock="UPDATE users SET id = id WHERE id = :subject",
     ),
 )
 SIGN_INS = Table(

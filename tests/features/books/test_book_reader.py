@@ -1,11 +1,12 @@
 """Books that are read in a confined process."""
 
+from contextlib import aclosing
 from typing import Literal
 
 import pytest
 
 from proxy.errors import InvalidRequest
-from proxy.features.books.book_reader import BookReader, open_book_reader
+from proxy.features.books.book_reader import BookReader
 from proxy.features.books.reading.book import Book, ReadRules
 from proxy.features.books.reading.plain import read_markdown
 from proxy.file_store.sealed_blobs import SealedBlobs, StoredFile
@@ -16,12 +17,12 @@ from tests.features.books.test_hostile_books import REFUSED
 async def _read(reader: BookReader, data: bytes, name: str = "") -> Book:
     files: SealedBlobs = None  # type: ignore[assignment]  # the file has no blobs
     parts = [data[start : start + 65_536] for start in range(0, len(data), 65_536)]
-    return await reader.read("acc_1", StoredFile(files, "acc_1", parts), name, ReadRules(), "")
+    return await reader.read_book("acc_1", StoredFile(files, "acc_1", parts), name, ReadRules(), "")
 
 
 async def test_a_book_is_read_by_what_it_is() -> None:
     markdown = b"# One\n\nA *word*.\n\n* * *\n\n| a | b |\n|---|---|\n| c | d |\n\n## Two\n\nB."
-    async with open_book_reader() as reader:
+    async with aclosing(BookReader()) as reader:
         book = await _read(reader, epub({"a.xhtml": xhtml("<h1>One</h1><p>A.<br>B.</p>")}))
         assert [each.sections[-1].text for each in book.chapters] == ["A. B."]
         book = await _read(reader, markdown, "Novel.MD")
@@ -51,7 +52,7 @@ def test_notes_of_markdown_are_read_as_the_rules_say() -> None:
 
 @pytest.mark.slow
 async def test_what_is_no_book_is_refused_with_a_code(subtests: pytest.Subtests) -> None:
-    async with open_book_reader() as reader:
+    async with aclosing(BookReader()) as reader:
         for name, case in REFUSED.items():
             with subtests.test(name):
                 with pytest.raises(InvalidRequest, match=case.why) as refused:
@@ -61,6 +62,6 @@ async def test_what_is_no_book_is_refused_with_a_code(subtests: pytest.Subtests)
 
 
 async def test_a_text_in_no_known_letters_is_refused() -> None:
-    async with open_book_reader() as reader:
+    async with aclosing(BookReader()) as reader:
         with pytest.raises(InvalidRequest, match="no text in UTF-8"):
             await _read(reader, b"\xe9t\xe9", "novel.txt")

@@ -100,7 +100,7 @@ async def test_a_cover_that_cannot_be_read_names_no_field_of_another_request(
         job = await made(server, body_of(await uploaded(server)))
         await job_with(server, job["id"], "done", "failed")
         path = f"/v1/jobs/{job['id']}/content?file=cover"
-        monkeypatch.setattr(book_reader, "_READ_TIMEOUT_S", 0)
+        monkeypatch.setattr(book_reader.BookReader, "within_s", 0)
         late = await server.ask("GET", path)
         assert (late.status_code, envelope(late)["code"]) == (503, "server_busy")
         assert "decoded" in envelope(late)["message"]

@@ -1,5 +1,6 @@
 """Subtitles that a confined process reads."""
 
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -17,8 +18,7 @@ def file_of(data: bytes) -> StoredFile:
 
 
 async def test_subtitles_are_read_apart() -> None:
-    reader = SubtitleReader()
-    try:
+    async with aclosing(SubtitleReader()) as reader:
         read = await reader.read_turns("acme", file_of(SRT.encode("utf-16")), "input_file_id", ("Ana",))
         assert [(turn.speaker, turn.text, turn.end_ms) for turn in read.turns] == [("Ana", "Olá.", 2500)]
         for data in (b"no subtitles", bytes(MOST_BYTES + 1)):
@@ -26,5 +26,3 @@ async def test_subtitles_are_read_apart() -> None:
                 await reader.read_turns("acme", file_of(data), "short_file_id", ("Ana",))
             error = refused.value.body().error
             assert (error.param, error.code) == ("short_file_id", "unusable_subtitles")
-    finally:
-        await reader.close_process()

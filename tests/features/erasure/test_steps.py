@@ -283,8 +283,8 @@ async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seco
         await asyncio.sleep(6)
         assert [each.completed is None for each in await tombstone_rows.list_since(store, 0)] == [False] * 2
     finally:
-        await working.close()
-        await following.close()
+        await working.aclose()
+        await following.aclose()
         await eraser.close()
         await store.close()
 

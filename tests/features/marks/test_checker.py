@@ -17,22 +17,17 @@ from plugins.spread.stream import SpreadMark
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.config.sections import Config, PluginSection
-from proxy.engines.registry import Registry
 from proxy.errors import MarksUnavailable, NoPlace
 from proxy.feature_list import open_store
 from proxy.features.marks import checker as checking_module
-from proxy.features.marks import hosted_mark
 from proxy.features.marks.checker import MOST_OF_ACCOUNT, MOST_PLACES, ProvenanceChecker
 from proxy.features.marks.findings import Examination, SearchJob
-from proxy.features.marks.marker import KEYS_FILE, open_marker
+from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.search_child import samples_of
 from proxy.features.marks.section import MarkingSection
 from proxy.file_store.key_ring import RingKey, add_key, ensure_keys
-from speech_engine import Hosted
 from speech_engine.mark import MarkKey
 from tests import speech_clips
-from tests.features.marks import odd_mark
-from tests.features.marks.odd_mark import HARMFUL
 from tests.proxy.audio.recordings.clips import KINDS, encoded, wav
 from tests.proxy.jobs_inside import jobs_inside
 from tests.sound import decoded, tone
@@ -89,25 +84,6 @@ def _marked(key: RingKey) -> bytes:
     pcm = (heard.samples[: 4 * heard.sample_rate_hz] * 32767).astype("<i2").tobytes()
     stream = SpreadMark().open(heard.sample_rate_hz, MarkKey(key.id, key.secret), _PAYLOAD)
     return wav(stream.feed(pcm) + stream.flush(), heard.sample_rate_hz)
-
-
-@asynccontextmanager
-async def _with_odd(
-    checker: ProvenanceChecker, folder: Path, hosted: Hosted | None = None, **settings: object
-) -> AsyncIterator[None]:
-    """Let the checker have the mark `odd`, in a process of its own."""
-    (plugin,) = odd_mark.voxgate_register()
-    plugin = replace(plugin, create=hosted or Hosted(odd_mark.__name__))
-    sections = {"odd": PluginSection(settings=settings)}
-    config = Config(
-        data=str(folder), features={"marking": MarkingSection(mark="odd")}, plugins={"mark": sections}
-    )
-    checker.revise(config)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-        async with open_marker(Registry({("mark", "odd"): plugin}, ()), config, checker._store) as marker:
-            checker._marker = marker
-            yield
 
 
 async def test_keys_of_before_a_rotation_find_their_marks(checker: ProvenanceChecker, tmp_path: Path) -> None:
@@ -187,17 +163,6 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     assert real._places.taken_weight == 0
 
 
-async def test_a_mark_s_process_that_others_keep_busy_is_no_verdict(
-    checker: ProvenanceChecker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody has looked for that mark, so its absence would be untrue."""
-    async with _with_odd(checker, tmp_path):
-        assert [mark.plugin for mark in (await checker.examine("acc", SHORT)).marks] == ["spread", "odd"]
-        monkeypatch.setattr(hosted_mark, "MOST_QUESTIONS", 0)
-        with pytest.raises(NoPlace):
-            await checker.examine("acc", SHORT)
-
-
 @pytest.mark.parametrize("text", [b"spoilt", b"", None], ids=["spoilt", "empty", "folder"])
 async def test_keys_that_cannot_be_read_are_no_verdict(
     text: bytes | None, checker: ProvenanceChecker, tmp_path: Path
@@ -227,33 +192,7 @@ async def test_a_mark_that_cannot_be_opened_is_no_verdict(
         data=str(tmp_path), features={"marking": MarkingSection(mark=mark)}, plugins={"mark": sections}
     )
     checker.revise(config)
-    async with open_marker(Registry({}, ()), config, checker._store) as checker._marker:
-        with pytest.raises(MarksUnavailable, match=f"the mark {mark} cannot be used"):
-            await checker.examine("acc", SHORT)
-
-
-@pytest.mark.parametrize(
-    ("hosted", "settings", "sound"),
-    [
-        (None, {}, HARMFUL),
-        (None, {"is_broken": True}, bytes(8)),
-        (Hosted(odd_mark.__name__, packages=("v_nowhere>=1",)), {}, bytes(8)),
-    ],
-    ids=["a fault", "does not load", "no environment"],
-)
-async def test_a_mark_whose_process_fails_is_no_verdict(
-    hosted: Hosted | None, settings: dict[str, Any], sound: bytes, checker: ProvenanceChecker, tmp_path: Path
-) -> None:
-    async with _with_odd(checker, tmp_path, hosted, **settings):
-        with pytest.raises(MarksUnavailable, match="the mark odd cannot be used"):
-            await checker.examine("acc", wav(sound))
-
-
-async def test_a_mark_that_needs_a_server_is_no_verdict_without_one(
-    checker: ProvenanceChecker, tmp_path: Path
-) -> None:
-    checker.revise(Config(data=str(tmp_path), features={"marking": MarkingSection(mark="audioseal")}))
-    with pytest.raises(MarksUnavailable, match="only a running server can look for the mark audioseal"):
+    with pytest.raises(MarksUnavailable, match=f"the mark {mark} cannot be used"):
         await checker.examine("acc", SHORT)
 
 

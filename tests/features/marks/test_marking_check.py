@@ -110,20 +110,3 @@ def test_a_file_of_keys_is_judged(tmp_path: Path, name: str) -> None:
     file.symlink_to(file)
     ((verdict, found),) = verdicts()
     assert (verdict, "cannot be read" in found) == ("wrong", True)
-
-
-def test_a_mark_whose_process_cannot_start_is_wrong_and_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
-    text = ENGINES + '[marking]\nmark = "audioseal"\n'
-    lacks, *_ = findings(tmp_path, text)
-    assert (lacks.verdict, lacks.name) == ("wrong", "audioseal")
-    assert lacks.found == "nothing due is spoken: run: voxgate env build audioseal"
-    monkeypatch.setattr(
-        "proxy.engines.environments.environments.interpreter", lambda _name, _hosted: "python"
-    )
-    lacks, *_ = findings(tmp_path, text)
-    assert "the section names no model: voxgate models import" in lacks.found
-    lacks, *_ = findings(tmp_path, text + '[marks.audioseal]\nmodel = "seal"\n')
-    assert "marks.audioseal.model: no model called seal has been imported" in lacks.found

@@ -42,6 +42,7 @@ def test_keys_are_those_that_are_named(tmp_path: Path) -> None:
         ('certificate = "file:none.pem"', {}, "marking.certificate_key: a certificate and its key come"),
         ('certificate_key = "env:K"', {"K": "k"}, "marking.certificate: a certificate and its key come"),
         ('timestamp_url = "ftp://t"', {}, "marking.timestamp_url: must be"),
+        ('mark = "audioseal"', {}, 'marking.mark: the mark audioseal went with 0.2.0: write mark = "spread"'),
         ("key = 1", {}, "marking.key: no such key; did you mean keys?"),
     ],
 )

@@ -147,7 +147,7 @@ async def test_a_process_of_its_own_reads_each() -> None:
         with pytest.raises(InvalidRequest):
             await decoder.survey(payer("acc_1"), b"no recording")
     finally:
-        await decoder.close()
+        await decoder.aclose()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
         with pytest.raises(DecodingFailed):
             await decoder.stretch("acc_1", StretchRequest(b"x", 0, 1000, takes_first=False), SOURCE_HZ)
     finally:
-        await decoder.close()
+        await decoder.aclose()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
 
 
@@ -195,7 +195,7 @@ async def test_a_process_that_is_late_is_ended_and_its_turn_is_given_back() -> N
             with pytest.raises(DecodingFailed):
                 await decoder.survey(payer("acc_1"), b"x")
     finally:
-        await decoder.close()
+        await decoder.aclose()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
 
 
@@ -345,7 +345,7 @@ class Crowd:
         """Let all be read. Return how many had no place."""
         self.standing.goes_on.set()
         ends = await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.decoder.close()
+        await self.decoder.aclose()
         assert repr(self.decoder) == "<LongDecoder, 0 surveys begun>"
         return [type(each) for each in ends].count(NoPlace)
 
@@ -427,7 +427,7 @@ def test_a_refused_recording_counts_by_its_processor_time(
             with pytest.raises(InvalidRequest, match=refusal) if refusal else nullcontext():
                 await decoder.survey(asked, b"x")
         finally:
-            await decoder.close()
+            await decoder.aclose()
         assert await room(limits, asked) == RPM - requests
 
     play()
@@ -455,7 +455,7 @@ def test_a_refused_recording_takes_what_is_left_of_a_minute(before: int, left: i
         decoder._helper = Answering(None, 26.0)
         with pytest.raises(InvalidRequest):
             await decoder.survey(own, b"x")
-        await decoder.close()
+        await decoder.aclose()
         account = Limit("account", asked.account, RPM)
         assert (await limits.find_full(account) is None) == bool(left)
         assert await limits.find_full(Limit("key", own.key, 2)) is not None
@@ -474,7 +474,7 @@ async def test_a_client_that_hangs_up_pays_for_the_time_that_was_taken() -> None
     await asyncio.wait([reading])
     assert reading.cancelled()
     assert await room(limits, asked) == RPM - 2, "three, and one was counted where the request began"
-    await decoder.close()
+    await decoder.aclose()
 
 
 @pytest.mark.parametrize("what", ["surveys", "stretches"])
@@ -498,7 +498,7 @@ async def test_a_slow_file_keeps_no_other_account_waiting(what: str) -> None:
         slow.goes_on.set()
         await asyncio.gather(*many)
     finally:
-        await decoder.close()
+        await decoder.aclose()
 
 
 def test_a_file_that_takes_all_of_its_time_leaves_others_theirs() -> None:

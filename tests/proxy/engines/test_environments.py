@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import proxy
 from plugins.kokoro.plugin import HOSTED as KOKORO
 from plugins.piper.plugin import HOSTED as PIPER
 from proxy.engines.environments import environment_build, environments
@@ -90,6 +91,11 @@ def test_every_part_of_a_recipe_has_a_part_in_its_name(root: Path, changed: dict
     assert other.name != recipe.name
     made(root, other)
     assert environments.find_built(recipe) is None
+
+
+def test_an_upgrade_of_voxgate_builds_no_environment_anew() -> None:
+    """Else each server would fetch gigabytes again."""
+    assert environments.recipe("bell", HOSTED).voxgate == "0.1.0" != proxy.__version__
 
 
 def test_plugins_with_the_same_packages_share_an_environment(root: Path) -> None:

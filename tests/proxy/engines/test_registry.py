@@ -36,6 +36,7 @@ OURS = {
 }
 
 PLUGIN = "Plugin(kind='engine', name='bell', settings=Settings, create=create)"
+HOSTED_MARK = "Plugin(kind='mark', name='seal', settings=Settings, create=Hosted('v_seal'))"
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_a_third_partys_plugin_is_found_as_ours_are(folder: Path) -> None:
         ([PLUGIN.replace("=Settings", "=dict")], "must be a msgspec struct"),
         ([PLUGIN.replace("=Settings", "=Settings()")], "must be a msgspec struct"),
         ([PLUGIN.replace("create=create", "create=None")], "must be a function or Hosted"),
+        ([HOSTED_MARK], "since 0.2.0, no mark is Hosted"),
         ([PLUGIN, PLUGIN], "another plugin already gives the engine 'bell'"),
         ([PLUGIN.replace("'bell'", "'tone'")], "another plugin already gives the engine 'tone'"),
     ],

@@ -13,7 +13,6 @@ import psutil
 
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine.host.plugin_messages import BeginPlugin, unpack
-from tests.features.marks import odd_mark
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.helpers import odd_helper
 
@@ -27,9 +26,6 @@ OURS = (
 PLUGINS = {
     "speech_engine.host.comparing": BeginPlugin(
         "pitch", pitch_comparer.__name__, msgspec.json.encode(pitch_comparer.PitchSettings())
-    ),
-    "speech_engine.host.marking": BeginPlugin(
-        "odd", odd_mark.__name__, msgspec.json.encode(odd_mark.OddSettings())
     ),
 }
 

@@ -131,21 +131,6 @@ async def test_a_machine_that_starts_no_process_is_a_refusal_with_its_reason(
         await ask(make(interpreter="/no/such/program"))
 
 
-async def test_nobody_starts_it_again_while_it_rests(make: Make) -> None:
-    helper = make(**beginning("broken"), rest_s=WAIT_S)
-    for _ in range(2):
-        with pytest.raises(HelperFailed, match="it is torn"):
-            await ask(helper)
-    starts = helper._current
-    with pytest.raises(HelperFailed, match="it is torn"):
-        await ask(helper)
-    assert helper._current is starts
-    helper._rests_until = 0.0
-    with pytest.raises(HelperFailed, match="it is torn"):
-        await ask(helper)
-    assert helper._current is not starts
-
-
 async def test_an_idle_life_ends_and_comes_back(make: Make) -> None:
     helper = make(idle_s=0.0)
     first = await pid(helper)
@@ -322,25 +307,9 @@ async def test_one_that_nobody_uses_after_all_ends_too(make: Make, monkeypatch: 
     await soon(lambda: not processes())
 
 
-async def test_a_life_that_retires_serves_its_users_and_a_new_one_the_next(make: Make) -> None:
-    helper = make()
-    life, same = await helper.take_process(), await helper.take_process()
-    helper.end_after_use(life)
-    helper.return_process(same)
-    async with helper.use_process() as other:
-        assert other is not life
-        assert await life.ask(b"who") != await other.ask(b"who")
-    helper.return_process(life)
-    await soon(lambda: len(processes()) == 1)
-    helper.end_after_use(other)
-    await soon(lambda: not processes())
-
-
 async def test_close_ends_all_lives_whatever_they_do(make: Make) -> None:
     helper = make(most_tries=2)
     asking = await asked(helper, "hang")
-    retired: Life = next(iter(helper._lives))
-    helper.end_after_use(retired)
     helper.start_early()
     await helper.close()
     assert not processes()

@@ -146,7 +146,7 @@ class Away:
         with capture_logs() as logs:
             repeated = RepeatingTask("a task", self.turn, pause_s, Metrics(), tidies=tidies)
             await asyncio.sleep(seconds)
-            await repeated.close()
+            await repeated.aclose()
         return [line for line in logs if line["event"].startswith("background.turn.")]
 
 
@@ -201,7 +201,7 @@ async def test_another_fault_in_an_outage_has_its_own_line_and_its_traceback() -
     with capture_logs() as logs:
         repeated = RepeatingTask("a task", turn, 1.0, Metrics())
         await asyncio.sleep(20)
-        await repeated.close()
+        await repeated.aclose()
     assert [(line["log_level"], line["failures"]) for line in logs] == [("warning", 1), ("error", 2)]
     assert type(logs[1]["exc_info"]).__name__ == "ZeroDivisionError"
     assert "what a user sent" not in repr(logs)

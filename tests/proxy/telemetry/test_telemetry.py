@@ -31,7 +31,7 @@ async def test_a_turn_that_breaks_is_logged_without_its_words_and_counted() -> N
         repeated = RepeatingTask("a task", turn, 0.0, metrics)
         async with asyncio.timeout(10):
             await third.wait()
-        await repeated.close()
+        await repeated.aclose()
     assert {(line["event"], line["log_level"], line["task"]) for line in logs} == {
         ("background.turn.failed", "error", "a task")
     }
@@ -53,7 +53,7 @@ async def test_closing_ends_a_turn_in_the_middle() -> None:
     repeated = RepeatingTask("a task", turn, 0.0, Metrics())
     await begun.wait()
     async with asyncio.timeout(10):
-        await repeated.close()
+        await repeated.aclose()
     assert ended.is_set()
 
 

@@ -21,8 +21,8 @@ from proxy.features.jobs.core.encoded_records import WHOLE_JOB, list_encoded
 from proxy.features.jobs.core.fields import ENCODED, JOB_MEDIA_TYPES, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
-from proxy.features.own_voices.export import ZIP_DATE, ZipOutput
 from proxy.file_store.sealed_blobs import StoredFile
+from proxy.helpers.zip_output import ZIP_DATE, ZipOutput, stored_size
 from proxy.http.ranges import StreamedFile, file_reply
 
 ZIP = "application/zip"
@@ -45,7 +45,7 @@ class SoundZip:
 
     def __init__(self, sounds: Sequence[tuple[str, StoredFile]]) -> None:
         self._sounds = sounds
-        self.size = self._size()
+        self.size = stored_size(_info(name, sound.size) for name, sound in sounds)
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
         output = ZipOutput()
@@ -63,17 +63,6 @@ class SoundZip:
         finally:
             # Without this, a half-written archive would write its directory when it is deleted.
             archive.fp = None
-
-    def _size(self) -> int:
-        """Compute the size of the zip file, by writing one without the sounds and adding their sizes."""
-        output = ZipOutput()
-        with ZipFile(output, "w") as archive:
-            for name, sound in self._sounds:
-                archive.open(info := _info(name, sound.size), "w").close()
-                output.size += sound.size
-                info.file_size = info.compress_size = sound.size
-                archive.start_dir = output.size
-        return output.size
 
 
 def _info(name: str, size: int) -> ZipInfo:

@@ -96,5 +96,5 @@ async def _connect(
         await asyncio.sleep(await introducing.introduce_engine())
 
     task = RepeatingTask("introductions of engines elsewhere", introduce_and_wait, 1.0, context.metrics)
-    stack.push_async_callback(task.close)
+    stack.push_async_callback(task.aclose)
     return runs

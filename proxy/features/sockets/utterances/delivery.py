@@ -36,11 +36,11 @@ class Delivery:
         self._is_flushed = False
         self._sending: asyncio.Task[None] | None = None
 
-    def begin_piece(self, cut: Cut, spoken: str, source: str, length_s: float) -> PieceWords:
-        """Begin a piece. `spoken` is the text of its request, and `source` is that of its form. The source of
-        the first piece counts for the whole stream."""
+    def begin_piece(self, cut: Cut, spoken: str, form_source: str, length_s: float) -> PieceWords:
+        """Begin a piece. `spoken` is the text of its request. The `form_source` of the first piece counts for
+        the whole stream."""
         if self._encoder is None:
-            self._encoder = open_encoder(replace(self._form, source=source))
+            self._encoder = open_encoder(replace(self._form, source=form_source))
         piece = PieceWords(cut, self.sent_s, length_s, spoken)
         self.pieces.append(piece)
         return piece

@@ -1,1 +1,0 @@
-"""The mark that Meta's AudioSeal makes: a network adds it, and another one finds it."""
