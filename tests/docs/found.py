@@ -172,9 +172,9 @@ def _facts(text: str) -> dict[str, Any]:
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     return {
         "about": sentence(ast.get_docstring(tree) or ""),
-        "logged": [found for call in calls if (found := _logged_by(call))],
-        "labels": [found for call in calls if (found := _labels_of(call))],
-        "refused": [found for call in calls if (found := _refused_by(call, assigned))],
+        "logged": [*filter(None, map(_logged_by, calls))],
+        "labels": [*filter(None, map(_labels_of, calls))],
+        "refused": [*filter(None, (_refused_by(call, assigned) for call in calls))],
     }
 
 

@@ -33,7 +33,9 @@ _AT_ONCE = re.compile(
     r"gather\(|TaskGroup|create_task|Thread|\bsubprocess\b|\bkill|\brace|at_once|concurrent"
 )
 """Where several parts of a test write at once, the database decides."""
-_OF_STORES = re.compile(r"/test_(store|schema|stateful|in_doubt|lost_leases|exactly_once|older_versions)\.py")
+_OF_STORES = re.compile(
+    r"/test_(store|schema|stateful|settlements|in_doubt|lost_leases|exactly_once|older_versions)\.py"
+)
 """What they look at is the database itself, or what it forgets."""
 
 
