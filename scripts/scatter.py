@@ -262,13 +262,23 @@ def _reads(file: str, section: str) -> bool:
     return _says(file, keys) or any(map(read.search, _lookups(file)))
 
 
-@cache
-def _lookups(file: str) -> tuple[str, ...]:
+def _lookups(file: str) -> list[str]:
     """What a file reads of a configuration, as text: attributes and items."""
     if not _CONFIGURATION.search(source_of(file)):
-        return ()
-    texts = [ast.unparse(node) for node in _nodes(file) if isinstance(node, ast.Attribute | ast.Subscript)]
-    return tuple(filter(_CONFIGURATION.search, texts))
+        return []
+    found = _all_lookups().get(file)
+    return lookups_in(source_of(file)) if found is None else found
+
+
+@cache
+def _all_lookups() -> dict[str, list[str]]:
+    files = (file for file in _files() if _CONFIGURATION.search(source_of(file)))
+    return found_in({file: source_of(file) for file in files}, lookups_in)
+
+
+def lookups_in(text: str) -> list[str]:
+    nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute | ast.Subscript))
+    return [*filter(_CONFIGURATION.search, map(ast.unparse, nodes))]
 
 
 @cache
@@ -285,11 +295,6 @@ def source_of(file: str) -> str:
 
 def module_of(file: str) -> str:
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-@cache
-def _nodes(file: str) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(ast.parse(source_of(file))))
 
 
 @cache

@@ -15,12 +15,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 PINS = Path(__file__).parent / "environments"
+IN_MAKE_TEST = {"payments": 40}
+"""The environments that `make test` asks for, with their most MB. Stand-ins take the place of the others
+there: see the marker `kit`."""
 _BUILD_S = 600
 _LEAST_NODE = 22
+_stands_in = False
 
 
 class Absent(Exception):
     """An environment cannot be built here: the message names it, and says what its builder said."""
+
+
+def stand_in(is_fast: bool) -> None:
+    """Whether the test that begins is one of `make test`."""
+    global _stands_in
+    _stands_in = is_fast
+
+
+def stands_in() -> bool:
+    """Whether a stand-in takes the place of an environment in this test."""
+    return _stands_in
 
 
 class Node(NamedTuple):
@@ -33,6 +48,7 @@ class Node(NamedTuple):
 @cache
 def python(name: str, pins: Path | None = None) -> Path:
     """The interpreter of the environment of `pins`, which is `<name>.txt` if not given. Raises `Absent`."""
+    _allow(name)
     pins = pins or PINS / f"{name}.txt"
     return built(name, _texts([pins]), lambda folder: _install_wheels(folder, pins)) / "bin" / "python"
 
@@ -40,6 +56,7 @@ def python(name: str, pins: Path | None = None) -> Path:
 @cache
 def modules(name: str) -> Path:
     """The node_modules of the lock file in `<name>/`. Raises `Absent`."""
+    _allow(name)
     pins = [PINS / name / file for file in ("package.json", "package-lock.json")]
     return built(name, _texts(pins), lambda folder: _install_packages(folder, pins)) / "node_modules"
 
@@ -56,6 +73,11 @@ def node() -> Node:
     npm_cli = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     found = str(wheel / "bin" / "node")
     return Node(found, (found, str(npm_cli)))
+
+
+def _allow(name: str) -> None:
+    if _stands_in and name not in IN_MAKE_TEST:
+        raise AssertionError(f"{name} is for tests of `make slow`: give the test the marker `slow` or `kit`")
 
 
 def _major(node: str) -> int:

@@ -14,17 +14,19 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from plugins.tone.decode import decode
+from tests.clients import sent
 from tests.clients.environments import Absent
 from tests.clients.runs import AGENTS, Program, Programs, programs_of
 from tests.clients.servers import seconds
 from tests.docs import pages
 from tests.server import MintedKey, Server, live_server
 from tests.sound import Heard, decoded
+from tests.tables import each_row
 from tests.waiting import until
 
 _FAST = (
-    "test_livekit_tries_a_failed_turn_again",
-    "test_pipecat_gives_up_after_three_silent_turns",
+    "test_what_agents_sent_is_spoken",
+    "test_what_agents_sent_of_a_turn_that_fails_has_errors",
     "test_the_library_is_told_of_a_wrong_key",
 )
 pytestmark = [
@@ -123,6 +125,32 @@ def charged_s(server: Server, key: str) -> float:
     with server.client(key) as client:
         rows = client.get("/v1/usage", params={"limit": 100}).raise_for_status().json()["data"]
     return sum(float(row["audio_ms"]) for row in rows) / 1000
+
+
+@pytest.mark.parametrize("client", AGENTS)
+def test_agents_send_what_is_recorded(programs: Programs, server: Server, client: str) -> None:
+    _of(programs, client)
+    assert {scene: sent.seen_of(server, programs, client, scene) for scene in sent.SCENES} == (
+        sent.recorded()[client]
+    )
+
+
+@each_row("client", AGENTS)
+def test_what_agents_sent_is_spoken(server: Server, client: str) -> None:
+    [dial] = sent.recorded()[client]["speaks_once"]
+    [answers] = sent.send_again(server, dial).values()
+    sound = b"".join(base64.b64decode(answer["audio"] or "") for answer in answers)
+    assert decode(*decoded(sound, "pcm", 24_000)) == SENTENCES
+
+
+@each_row("client, turns", [("livekit", 4), ("pipecat", 3)])
+def test_what_agents_sent_of_a_turn_that_fails_has_errors(server: Server, client: str, turns: int) -> None:
+    [dial] = sent.recorded()[client]["fails"]
+    answers = sent.send_again(server, dial)
+    assert len(answers) == turns
+    for told in answers.values():
+        assert any("error" in answer for answer in told)
+        assert not any(answer.get("audio") for answer in told)
 
 
 def test_livekit_tries_a_failed_turn_again(livekit: Program) -> None:

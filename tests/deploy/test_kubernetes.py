@@ -114,10 +114,12 @@ def _strict(schema: Any) -> Any:
     return {"additionalProperties": False, **made} if isinstance(made.get("properties"), dict) else made
 
 
+@pytest.mark.slow
 def test_each_field_is_known() -> None:
     assert complaints(every()) == []
 
 
+@pytest.mark.slow
 def test_a_wrong_field_is_found() -> None:
     gateways, scaled = find("gateways", "Deployment"), find("hosts", "ScaledObject")
     service, template = find("ray", "RayService"), find("ray", "RayService")

@@ -3,9 +3,8 @@
 import ast
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import typer.main
@@ -15,12 +14,14 @@ from proxy import errors
 from proxy.cli.main import make_app
 from proxy.errors import InvalidRequest, NotAllowed, RequestFailed, UpstreamFailed
 from proxy.speech.part_check import WrongSpeech
+from scripts.found import found_in
 from tests.docs.pages import ROOT
 
 _ROOMS = ("proxy", "speech_engine")
 _STATES = ("starting", "ready", "restarting", "waiting", "failed")
 _COMMON = {"--config", "--json", "--wide"}
 _NEAR_LINES = 20
+_OF_ROUTING = (routing.NoCandidate.__name__, "_refusal")
 
 
 class Command(NamedTuple):
@@ -67,18 +68,13 @@ def refusals() -> Iterator[Refusal]:
         yield _refusal(UpstreamFailed, code, message)
     for kind, (code, _param) in errors._REQUEST_FAULTS.items():
         yield _refusal(InvalidRequest, code, _doc(kind))
-    for call, text in _calls(("proxy", "policies")):
-        named = call.func.id if isinstance(call.func, ast.Name) else ""
-        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        is_found = len(call.args) > 1 and isinstance(call.args[1], ast.Constant)
-        if named in (routing.NoCandidate.__name__, "_refusal") and is_found:
-            if "is_forbidden" in keywords:
-                refusal: type[RequestFailed] = NotAllowed
-            else:
+    for module in _modules("proxy", "policies"):
+        for named, code, message, keywords in module["refused"]:
+            if named in _OF_ROUTING:
                 refusal = UpstreamFailed if "retry_after_s" in keywords else InvalidRequest
-            yield _refusal(refusal, _constant(call.args[1]), text(call.args[2]))
-        elif named in classes and isinstance(code_ := keywords.get("code"), ast.Constant):
-            yield _refusal(classes[named], str(code_.value), text(call.args[0]) if call.args else "")
+                yield _refusal(NotAllowed if "is_forbidden" in keywords else refusal, code, message)
+            elif named in classes:
+                yield _refusal(classes[named], code, message)
 
 
 def logged() -> list[Logged]:
@@ -93,13 +89,7 @@ def logged() -> list[Logged]:
 
 def labels() -> dict[str, tuple[str, ...]]:
     """The labels of each metric that is declared with its name and a list of them."""
-    found: dict[str, tuple[str, ...]] = {}
-    for call, _text in _calls(("proxy",)):
-        texts = [each.value for each in call.args if isinstance(each, ast.Constant)]
-        lists = [each for each in call.args if isinstance(each, (ast.List, ast.Tuple))]
-        if lists and texts and str(texts[0]).startswith("voxgate_"):
-            found[str(texts[0])] = tuple(_constant(each) for each in lists[0].elts)
-    return found
+    return {name: tuple(labels) for module in _modules("proxy") for name, labels in module["labels"]}
 
 
 def libraries() -> list[tuple[str, str, bool]]:
@@ -154,47 +144,64 @@ def _doc(cls: type) -> str:
 
 def _logged() -> Iterator[Logged]:
     """The children's states are put together at run time."""
-    for module in (each for room in _ROOMS for each in _modules(room)):
-        for call in (call for call in module.calls if call.args):
-            level = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-            if level in ("info", "warning", "error") and isinstance(call.args[0], ast.Constant):
-                fields = tuple(keyword.arg for keyword in call.keywords if keyword.arg)
-                yield Logged(str(call.args[0].value), level, fields, module.about)
+    for module in _modules(*_ROOMS):
+        for event, level, fields in module["logged"]:
+            yield Logged(event, level, tuple(fields), module["about"])
     for state in _STATES:
         level = "info" if state in _STATES[:2] else "warning"
         yield Logged(f"child.state.{state}", level, (), "Workers and hosts, as their supervisor sees them.")
 
 
-def _calls(rooms: Iterable[str]) -> Iterator[tuple[ast.Call, Callable[[ast.expr], str]]]:
-    """Each call, with a function that reads a text among its arguments."""
-    for module in (each for room in rooms for each in _modules(room)):
-        read = partial(_text_of, assigned=module.assigned)
-        yield from ((call, read) for call in module.calls)
-
-
-class _Module(NamedTuple):
-    """A file of the code. `about` is the first sentence of its docstring."""
-
-    file: Path
-    about: str
-    calls: list[ast.Call]
-    assigned: list[ast.Assign]
+def _modules(*rooms: str) -> Iterator[dict[str, Any]]:
+    """What the files of these rooms have, in the order of their paths."""
+    for room in rooms:
+        yield from (facts for file, facts in _all_facts().items() if file.startswith(f"{room}/"))
 
 
 @cache
-def _modules(room: str) -> list[_Module]:
-    return [_read(file) for file in sorted((ROOT / room).rglob("*.py"))]
+def _all_facts() -> dict[str, dict[str, Any]]:
+    files = [file for room in ("policies", *_ROOMS) for file in sorted((ROOT / room).rglob("*.py"))]
+    return found_in({str(file.relative_to(ROOT)): file.read_text() for file in files}, _facts)
 
 
-def _read(file: Path) -> _Module:
-    tree = ast.parse(file.read_text())
-    module = _Module(file, sentence(ast.get_docstring(tree) or ""), [], [])
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            module.calls.append(node)
-        elif isinstance(node, ast.Assign):
-            module.assigned.append(node)
-    return module
+def _facts(text: str) -> dict[str, Any]:
+    """What a file logs, refuses and counts. `about` is the first sentence of its docstring."""
+    tree = ast.parse(text)
+    nodes = [*ast.walk(tree)]
+    assigned = [node for node in nodes if isinstance(node, ast.Assign)]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    return {
+        "about": sentence(ast.get_docstring(tree) or ""),
+        "logged": [*filter(None, map(_logged_by, calls))],
+        "labels": [*filter(None, map(_labels_of, calls))],
+        "refused": [*filter(None, (_refused_by(call, assigned) for call in calls))],
+    }
+
+
+def _logged_by(call: ast.Call) -> tuple[str, str, list[str]] | None:
+    level = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if level in ("info", "warning", "error") and call.args and isinstance(call.args[0], ast.Constant):
+        return str(call.args[0].value), level, [keyword.arg for keyword in call.keywords if keyword.arg]
+    return None
+
+
+def _labels_of(call: ast.Call) -> tuple[str, list[str]] | None:
+    texts = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    lists = [each for each in call.args if isinstance(each, (ast.List, ast.Tuple))]
+    if lists and texts and str(texts[0]).startswith("voxgate_"):
+        return str(texts[0]), [_constant(each) for each in lists[0].elts]
+    return None
+
+
+def _refused_by(call: ast.Call, assigned: Sequence[ast.Assign]) -> tuple[str, str, str, list[str]] | None:
+    """Return the name that is called, the code, the message, and the names of the other arguments."""
+    named = call.func.id if isinstance(call.func, ast.Name) else ""
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    if named in _OF_ROUTING and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
+        return named, _constant(call.args[1]), _text_of(call.args[2], assigned), [*keywords]
+    if named and isinstance(code := keywords.get("code"), ast.Constant):
+        return named, str(code.value), _text_of(call.args[0], assigned) if call.args else "", [*keywords]
+    return None
 
 
 def _constant(node: ast.expr) -> str:

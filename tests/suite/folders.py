@@ -50,6 +50,9 @@ BOTH_STORES = (
 """Here all tests that ask for a store have the marker `both_stores`. Elsewhere the first one of a file runs
 on both."""
 
+SLOW_TWINS = Path(__file__).with_name("slow_twins.txt")
+"""The tests whose run on PostgreSQL is slow: `tests.suite.statements` makes the list."""
+
 FAST = "not slow and not soak and not clock"
 SLOW = "slow and not soak and not clock"
 FAST_CLOCK = "not slow and not soak and clock"
@@ -57,6 +60,7 @@ SLOW_CLOCK = "slow and not soak and clock"
 """What `make test` runs, and what `make slow` runs, each in two parts."""
 
 _SLOW_FILE = re.compile(rb"^pytestmark = .*pytest\.mark\.slow\b", re.M)
+_SLOW_TESTS = re.compile(rb"pytest\.mark\.(slow|kit)\b|pytest\.mark\.slow_but")
 _LONG_ROWS = re.compile(rb"pytest\.mark\.soak|\bsoak\(")
 SOAK = "soak"
 """A folder of this name holds what is long: `make soak` alone runs it. Elsewhere,
@@ -69,6 +73,7 @@ class Folders:
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "unit: opens no process, no port and no database")
         config.addinivalue_line("markers", "slow: `make slow` runs it, and CI for each commit")
+        config.addinivalue_line("markers", "kit(name): `make slow` runs it, too, with a real kit")
         config.addinivalue_line("markers", "slow_but(names): the tests of a file are slow, except these")
         config.addinivalue_line("markers", "soak: long; to be run before a release")
         config.addinivalue_line("markers", "clock: about real time; runs alone after all others")
@@ -88,12 +93,21 @@ class Folders:
             mark = _mark_of(item.path)
             if mark and not item.get_closest_marker(SOAK):
                 item.add_marker(mark)
-            fast = item.get_closest_marker("slow_but")
-            if fast and item.name.partition("[")[0] not in fast.args:
+            if _is_left_out(item):
                 item.add_marker(pytest.mark.slow)
 
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
         return None if may_hold(collection_path, config.getoption("markexpr")) else True
+
+
+def is_slow(test: pytest.Item) -> bool:
+    """Whether `make test` leaves a test out."""
+    return _is_left_out(test) or any(test.get_closest_marker(each) for each in ("slow", SOAK))
+
+
+def _is_left_out(test: pytest.Item) -> bool:
+    fast = test.get_closest_marker("slow_but")
+    return fast is not None and test.name.partition("[")[0] not in fast.args
 
 
 def may_hold(path: Path, wanted: str) -> bool:
@@ -113,8 +127,25 @@ def _may_hold(path: Path, part: str) -> bool:
             return is_soak(inside) or bool(_LONG_ROWS.search(text))
         case "not slow":
             return not _SLOW_FILE.search(text)
+        case "slow":
+            return bool(_SLOW_TESTS.search(text)) or str(inside) in _files_with_slow_twins()
         case _:
             return f"pytest.mark.{part}".encode() in text
+
+
+def name_of(case: str) -> str:
+    """Return the test of a case."""
+    return case.partition("[")[0]
+
+
+@cache
+def slow_twins() -> frozenset[str]:
+    return frozenset(SLOW_TWINS.read_text().splitlines())
+
+
+@cache
+def _files_with_slow_twins() -> frozenset[str]:
+    return frozenset(test.partition("::")[0].removeprefix("tests/") for test in slow_twins())
 
 
 def marks_of(path: PurePath) -> list[str]:

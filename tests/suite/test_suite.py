@@ -34,6 +34,7 @@ from tests.suite.folders import (
     is_unit,
     marks_of,
     may_hold,
+    slow_twins,
 )
 from tests.suite.guard import Guard
 from tests.suite.not_run import NotRun
@@ -70,6 +71,12 @@ def test_each_file_is_read_by_a_command() -> None:
         assert f"$(call run_tests,{marker}" in makefile
     for part in (SLOW, SLOW_CLOCK):
         assert f'"{part.replace("slow", "$(1)", 1)}"' in makefile
+
+
+def test_the_tests_with_a_slow_twin_are_there() -> None:
+    for test in slow_twins():
+        file, name = test.split("::")
+        assert f"def {name}(" in (TESTS.parent / file).read_text(), f"{test}: write the list anew"
 
 
 def test_what_is_fast_in_a_slow_file_is_there() -> None:

@@ -128,6 +128,10 @@ async def speaks(server: Server, http: aiohttp.ClientSession) -> Any:
     return dict(zip(names, await asyncio.gather(*turns), strict=True))
 
 
+async def speaks_once(server: Server, http: aiohttp.ClientSession) -> Any:
+    return await Turns(server, http).turn()
+
+
 async def is_interrupted(server: Server, http: aiohttp.ClientSession) -> Any:
     """After its text has ended, the plugin sends nothing at an interruption."""
     early, late = Turns(server, http), Turns(server, http)
@@ -185,7 +189,7 @@ async def speaks_as_printed(server: Server, http: aiohttp.ClientSession) -> Any:
 
 
 _SCENES: tuple[Callable[[Server, aiohttp.ClientSession], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, seven_quick_turns, is_patient, fails, breaks_off, waits, stalls),
+    *(speaks, speaks_once, is_interrupted, seven_quick_turns, is_patient, fails, breaks_off, waits, stalls),
     speaks_as_printed,
 )
 

@@ -181,6 +181,11 @@ async def speaks(server: Server) -> Any:
         return {**seen, **bot.ends()}
 
 
+async def speaks_once(server: Server) -> Any:
+    async with _bot(server) as bot:
+        return await bot.turn()
+
+
 async def is_interrupted(server: Server) -> Any:
     async with _bot(server) as early, _bot(server) as late:
         cut = (early.turn(_LONG, enough_s=_SHORT_S, ends=False), late.turn(_LONG, enough_s=_SHORT_S))
@@ -243,7 +248,7 @@ async def speaks_as_printed(server: Server) -> Any:
 
 
 _SCENES: tuple[Callable[[Server], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, is_idle, speaks_twice, fails, breaks_off, waits, stalls),
+    *(speaks, speaks_once, is_interrupted, is_idle, speaks_twice, fails, breaks_off, waits, stalls),
     speaks_as_printed,
 )
 

@@ -16,7 +16,7 @@ from tests import server as servers
 from tests.databases import Postgres, postgres
 from tests.features.cluster.gateways import FOLDER, SHARED, nginx
 from tests.features.cluster.rig import key
-from tests.proxy.file_store.buckets import BUCKET, make_bucket, moto
+from tests.proxy.file_store.buckets import BUCKET, make_bucket, s3_address
 from tests.redis_server import RedisServer, redis_server
 from tests.server import ALONE, Server, free_port
 
@@ -49,7 +49,7 @@ def two(folder: Path, config: str | None = ALONE, **options: Any) -> Iterator[Se
     database, redis = _things()
     (folder / "key").write_text(key(1))
     is_bucket = os.environ["VOXGATE_TEST_VAULT"] == "bucket"
-    vault = BUCKET.format(bucket=make_bucket(), endpoint=moto()) if is_bucket else FOLDER
+    vault = BUCKET.format(bucket=make_bucket(), endpoint=s3_address()) if is_bucket else FOLDER
     url = database.url(search_path=database.new_schema())
     config += SHARED.format(url=url, redis=redis.url, folder=folder, vault=vault.format(folder=folder))
     other = folder / "the other one"

@@ -21,7 +21,7 @@ from tests.proxy.file_store.buckets import (
     FaultyStore,
     faulty_store,
     make_bucket,
-    moto,
+    s3_address,
     section,
 )
 from tests.server import ALONE, running
@@ -34,7 +34,7 @@ REFUSES = "vault.access_key is wrong, or may not read and write"
 
 @pytest.fixture
 async def faulty() -> AsyncIterator[FaultyStore]:
-    present(moto)
+    present(s3_address)
     async with faulty_store() as opened:
         yield opened
 

@@ -11,7 +11,7 @@ from tests.features.cluster.gateways import FOLDER, Gateways, gateways, new_voic
 from tests.features.jobs.batches.rig import by_custom_id, jsonl, line, said_in, unzipped
 from tests.features.jobs.job_rig import text_of, words_of
 from tests.programs import present
-from tests.proxy.file_store.buckets import BUCKET, make_bucket, moto
+from tests.proxy.file_store.buckets import BUCKET, make_bucket, s3_address
 from tests.redis_server import RedisServer
 from tests.replies import json_of
 from tests.server import TONE
@@ -32,7 +32,7 @@ Ask = Callable[..., httpx2.Response]
 
 
 def bucket() -> str:
-    return BUCKET.format(bucket=present(make_bucket), endpoint=moto())
+    return BUCKET.format(bucket=present(make_bucket), endpoint=s3_address())
 
 
 KINDS = [

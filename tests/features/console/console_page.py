@@ -5,14 +5,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import soundfile
 import soxr  # type: ignore[import-untyped]
 
 from tests import speech_clips
 from tests.browser import Tab, chromium
-from tests.clients.environments import modules
+from tests.clients.environments import modules, stands_in
 from tests.programs import present
 from tests.server import MintedKey, Server
 from tests.sound import decoded
@@ -169,22 +169,28 @@ class Reader(NamedTuple):
         self.tab.choose_file(selector, file)
 
     def assert_readable(self, looks: tuple[tuple[int, str], ...] = LOOKS, part: str = "html") -> None:
-        """Look at the page in each of these looks: nothing is inaccessible, and nothing scrolls sideways."""
+        """Look at the page in each of these looks: nothing scrolls sideways, and nothing is inaccessible.
+
+        Axe looks for the second, in `make slow` alone.
+        """
+        for width, scheme in looks:
+            self.tab.show(width=width, scheme=scheme)
+            if not stands_in():
+                assert self._violations(part) == []
+            assert self.tab.run("document.documentElement.scrollWidth") <= width, width
+        self.tab.show(width=1280)
+
+    def _violations(self, part: str) -> Any:
         if not self.tab.run("'axe' in window"):
             axe = (present(lambda: modules("axe")) / "axe-core" / "axe.min.js").read_text()
             self.tab.run(f"(() => {{ {axe} }})()")
         rules = json.dumps(
             {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
         )
-        for width, scheme in looks:
-            self.tab.show(width=width, scheme=scheme)
-            found = self.tab.run(
-                f"axe.run({json.dumps(part)}, {rules}).then(({{ violations }}) =>"
-                " violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))"
-            )
-            assert found == []
-            assert self.tab.run("document.documentElement.scrollWidth") <= width, width
-        self.tab.show(width=1280)
+        return self.tab.run(
+            f"axe.run({json.dumps(part)}, {rules}).then(({{ violations }}) =>"
+            " violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))"
+        )
 
 
 def forget(tab: Tab) -> None:

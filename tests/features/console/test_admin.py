@@ -84,6 +84,7 @@ def test_a_grant_by_an_admin_is_seen_by_its_account(reader: Reader) -> None:
     assert reader.tab.run("sessionStorage.length") == 0
 
 
+@pytest.mark.kit("axe")
 def test_keys_plan_and_state_of_an_account_are_changed(reader: Reader) -> None:
     account = reader.server.mint_key("changed", plan="metered")
     admin = reader._replace(key=reader.server.mint_key("dev", role="admin"))

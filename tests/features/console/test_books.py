@@ -31,6 +31,7 @@ def choose_file(
     reader.wait(f"at('#job-{field}-name, #job-{field}-alert')")
 
 
+@pytest.mark.kit("axe")
 def test_a_book_is_previewed_spoken_and_said_again(reader: Reader, tmp_path: Path) -> None:
     priced = reader.of_plan("priced")
     priced.open("jobs/book")

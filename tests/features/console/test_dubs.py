@@ -45,6 +45,7 @@ _LACKS_A_CUE = r"""(() => {
 _ROWS = "[...document.querySelectorAll('#lines-list tbody tr')]"
 
 
+@pytest.mark.kit("axe")
 def test_a_dub_is_cast_previewed_and_heard_line_by_line(reader: Reader, tmp_path: Path) -> None:
     priced = reader.of_plan("priced")
     priced.open("jobs/dub")

@@ -50,6 +50,7 @@ def test_a_wrong_key_is_told_and_another_one_opens(reader: Reader) -> None:
     reader.wait("at('.known') && !at('#door-card') && shown('#speak-input')")
 
 
+@pytest.mark.kit("axe")
 def test_a_link_replaces_another_key_only_if_the_reader_agrees(reader: Reader) -> None:
     other = reader.server.mint_key("the-other", plan="creator")
     reader.open()

@@ -157,6 +157,7 @@ def test_what_became_of_an_entry_is_told(reader: Reader) -> None:
     off_plan.assert_readable()
 
 
+@pytest.mark.kit("axe")
 def test_entries_are_chosen_and_deleted_with_keys(reader: Reader) -> None:
     mix = {"name": "Blend", "mix": [{"id": "tone/tone"}, {"id": "tone/slow"}]}
     with reader.server.client(reader.key.secret) as client:

@@ -147,6 +147,7 @@ def test_the_time_left_is_told_and_a_break_is_no_end(reader: Reader) -> None:
         far.tab.requests.clear()
 
 
+@pytest.mark.kit("axe")
 def test_a_job_that_lacks_credits_says_so_before_and_while_it_waits(reader: Reader) -> None:
     poor = reader._replace(key=reader.server.mint_key("poor", plan="sold"))
     poor.open("jobs/new")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.browser import Tab
 from tests.features.console.conftest import CONFIG, _watched
 from tests.features.console.console_page import ALL_LOOKS, Reader
@@ -13,6 +15,7 @@ OFF = [name for name in MAY_BE_OFF if name not in ("console", "pages")]
 _LINKS = "[...document.querySelectorAll('nav a, main a')].map((each) => each.hash)"
 
 
+@pytest.mark.kit("axe")
 def test_what_is_off_is_nowhere_and_the_rest_speaks(browser: Tab, tmp_path: Path) -> None:
     with running(tmp_path, f"{CONFIG}\n[features]\noff = {OFF}\n") as server, _watched(browser, server.url):
         reader = Reader(browser, server, server.mint_key(role="admin"))

@@ -39,6 +39,7 @@ def _paste(reader: Reader, text: str) -> None:
     reader.press("Add these words")
 
 
+@pytest.mark.kit("axe")
 def test_words_are_added_heard_and_saved_at_once(reader: Reader, tmp_path: Path) -> None:
     reader.open("lexicons")
     reader.wait("at('#lexicons-list')")

@@ -17,6 +17,7 @@ def _share(reader: Reader, row: int, weight: int) -> None:
     reader.tab.run(f"({slider}.value = {weight}, {slider}.dispatchEvent(new Event('input')))")
 
 
+@pytest.mark.kit("axe")
 def test_a_mix_is_heard_and_saved_as_a_voice(reader: Reader, tmp_path: Path) -> None:
     reader.open("mixes")
     reader.wait("at('#mix-members')")

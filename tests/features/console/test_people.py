@@ -25,6 +25,7 @@ import(performance.getEntriesByType('resource').find(({ name }) => name.endsWith
 """
 
 
+@pytest.mark.kit("axe")
 def test_a_pack_is_bought_at_the_provider_and_its_credits_come(visitor: Reader, people: People) -> None:
     sign_in(visitor, people.invite("cleo@example.org"))
     visitor.go("account")

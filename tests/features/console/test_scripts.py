@@ -54,6 +54,7 @@ def _cast(reader: Reader) -> dict[str, str]:
     return dict(reader.tab.run(f"{rows}.map((row) => {both})"))
 
 
+@pytest.mark.kit("axe")
 def test_each_name_of_a_script_gets_a_voice_and_is_not_read(reader: Reader) -> None:
     reader.open("scripts")
     reader.reads("Paste a script.")

@@ -27,6 +27,7 @@ def _ask_for_code(visitor: Reader, people: People, address: str) -> str:
     return people.mailed(number)[1]
 
 
+@pytest.mark.kit("axe")
 def test_a_mailed_code_signs_in_where_it_was_asked_for(visitor: Reader, people: People) -> None:
     visitor.tab.open(f"{people.server.url}/#/sign-in")
     visitor.wait("at('#door-address')")
@@ -60,6 +61,7 @@ def test_a_mailed_code_signs_in_where_it_was_asked_for(visitor: Reader, people: 
     assert visitor.tab.run(_ME) == 401
 
 
+@pytest.mark.kit("axe")
 def test_a_link_signs_in_by_its_button_alone(visitor: Reader, people: People) -> None:
     link = people.invite(_ODD)
     visitor.tab.open(f"{people.server.url}/#/sign-in")
@@ -106,6 +108,7 @@ def test_who_signs_in_while_the_page_still_asks_who_is_there_stays(visitor: Read
     visitor.reads("You use the console as late@example.org.", "#door")
 
 
+@pytest.mark.kit("axe")
 def test_a_person_takes_the_place_of_a_key_and_comes_back_to_what_was_typed(
     visitor: Reader, people: People
 ) -> None:

@@ -42,6 +42,7 @@ def _choose(reader: Reader, folder: Path, content: bytes, name: str = "lines.csv
     reader.file("#table-file", folder / name)
 
 
+@pytest.mark.kit("axe")
 def test_a_table_becomes_sounds_and_comes_back_with_its_outcomes(reader: Reader, tmp_path: Path) -> None:
     reader.open("tables")
     reader.wait("at('#tables-none')")

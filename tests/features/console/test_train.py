@@ -167,6 +167,7 @@ def test_a_sentence_that_is_read_again_without_a_place_left(
         assert len(client.get(path).raise_for_status().json()["data"]) == 24
 
 
+@pytest.mark.kit("axe")
 def test_no_voice_may_be_trained_yet(reader: Reader) -> None:
     reader.open("train")
     reader.wait("at('#train-none')")

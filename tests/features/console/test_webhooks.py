@@ -50,6 +50,7 @@ def _make(reader: Reader, name: str, url: str) -> str:
         return str(json_of(client.post("/v1/webhook_endpoints", json=new))["id"])
 
 
+@pytest.mark.kit("axe")
 def test_a_webhook_is_made_tested_changed_and_deleted(reader: Reader) -> None:
     with _receiver(200, 500) as told:
         reader.open("webhooks")

@@ -204,6 +204,7 @@ def test_a_reader_sees_no_front(browser: Tab, tmp_path: Path) -> None:
         reader.assert_readable(ALL_LOOKS[:2])
 
 
+@pytest.mark.kit("axe")
 def test_what_was_chosen_is_ordered_after_the_sign_in(visitor: Reader, people: People) -> None:
     visitor.tab.open(people.server.url)
     visitor.press("Choose Creator")

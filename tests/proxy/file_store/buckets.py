@@ -1,4 +1,7 @@
-"""Helpers: a bucket of moto, one server for each test process, and a faulty server before it."""
+"""Helpers: a bucket, one server for each test process, and a faulty server before it.
+
+In `make test` it is a small one of ours. In `make slow` it is moto's.
+"""
 
 import asyncio
 import atexit
@@ -13,6 +16,7 @@ from typing import NamedTuple
 
 from proxy.config.sections import VaultSection
 from tests.clients import environments
+from tests.proxy.file_store.small_bucket import SmallBuckets
 from tests.proxy.file_store.vaults import key_text
 from tests.waiting import until
 
@@ -65,16 +69,25 @@ class S3Server:
             return False
 
 
-@cache
-def shared_server() -> S3Server:
+def shared_server() -> S3Server | SmallBuckets:
     """Return this process's S3 server. Raises Absent."""
+    return _small() if environments.stands_in() else _moto()
+
+
+@cache
+def _small() -> SmallBuckets:
+    return SmallBuckets()
+
+
+@cache
+def _moto() -> S3Server:
     server = S3Server()
     server.start()
     atexit.register(server.kill)
     return server
 
 
-def moto() -> str:
+def s3_address() -> str:
     """Return the address of this process's S3 server. Raises Absent."""
     return shared_server().url
 
@@ -91,7 +104,7 @@ def section(bucket: str | None = None, endpoint: str = "", **more: object) -> Va
     return VaultSection(
         master_key=key_text(),
         store=f"s3://{bucket or make_bucket()}/pre/fix",
-        endpoint=endpoint or moto(),
+        endpoint=endpoint or s3_address(),
         region="us-east-1",
         access_key="k",
         secret_key="s",
@@ -168,7 +181,7 @@ class FaultyStore:
 
 
 async def _forward(head: bytes, body: bytes) -> bytes:
-    host, _, port = moto().removeprefix("http://").partition(":")
+    host, _, port = s3_address().removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     first, _, rest = head.partition(b"\r\n")
     writer.write(first + b"\r\nConnection: close\r\n" + rest + body)

@@ -20,7 +20,7 @@ from proxy.storage.disk_names import UnsafeName
 from proxy.storage.store import Row, Statement, StorageUnreachable, Store
 from tests.commands import command
 from tests.programs import present
-from tests.proxy.file_store.buckets import Fault, faulty_store, moto, section
+from tests.proxy.file_store.buckets import Fault, faulty_store, s3_address, section
 from tests.proxy.file_store.owned import add_voice
 from tests.proxy.file_store.vaults import key_text
 from tests.tables import each_row
@@ -32,7 +32,7 @@ LARGE = bytes(range(256)) * 4096 * 9
 
 def in_bucket(**more: object) -> VaultSection:
     """Return the settings of a vault in a new bucket. Skips where no store can be had, but never in CI."""
-    present(moto)
+    present(s3_address)
     return section(**more)  # type: ignore[arg-type]  # the fields of a section
 
 
@@ -44,6 +44,7 @@ async def names(opened: Objects, prefix: str = "") -> list[str]:
     return sorted(each.name for each in await opened.list(prefix))
 
 
+@pytest.mark.kit("moto")
 @each_row("where", ["folder", "bucket"])
 async def test_an_object_is_whole_or_not_there(tmp_path: Path, where: str) -> None:
     opened = open_objects(settings(where), tmp_path)
@@ -71,6 +72,7 @@ async def test_an_object_is_whole_or_not_there(tmp_path: Path, where: str) -> No
     assert {*made, await vault_identity.vault_identity(opened, may_make=False)} == {made[0]}
 
 
+@pytest.mark.kit("moto")
 @each_row("where", ["folder", "bucket"])
 async def test_a_vault_lies_in_both(store: Store, tmp_path: Path, where: str) -> None:
     vault = Vault(store, settings(where), tmp_path)
@@ -172,6 +174,7 @@ async def faulty(store: Store, folder: Path) -> AsyncIterator[tuple[Vault, list[
         yield vault, before.requests
 
 
+@pytest.mark.kit("moto")
 async def test_a_faulty_store_is_asked_three_times_and_nothing_is_lost(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +210,7 @@ async def test_a_faulty_store_is_asked_three_times_and_nothing_is_lost(
         assert await names(vault.objects) == []
 
 
+@pytest.mark.kit("moto")
 async def test_a_bucket_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     there = in_bucket()
     missing = Bucket(msgspec.structs.replace(there, store="s3://nowhere-at-all"))
@@ -250,6 +254,7 @@ def test_a_store_without_its_library_is_refused(tmp_path: Path, monkeypatch: pyt
         load_config(tmp_path / "config.toml", {})
 
 
+@pytest.mark.kit("moto")
 async def test_a_vault_moves_into_a_bucket_and_its_last_run_wants_no_server(tmp_path: Path) -> None:
     bucket = in_bucket()
     old, new = tmp_path / "config.toml", tmp_path / "new.toml"
