@@ -32,13 +32,13 @@ from typing import Any, NamedTuple
 import uvloop
 from websockets.asyncio.client import connect
 
+from proxy.features.monitoring.loop_watch import LoopHold, watch_loop
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
-from proxy.telemetry.loop_watch import LoopHold, watch_loop
+from tests.features.sockets.http.socket_rig import ECHO, ECHOING, frame, with_sockets
 from tests.proxy.api.inside import TONE, inside
-from tests.proxy.http.socket_rig import ECHO, ECHOING, frame, with_sockets
 from tests.proxy.http.sockets import serving
 
 FLOOD_S, EACH_S, HELD_S = 8.0, 0.02, 0.05

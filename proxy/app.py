@@ -33,7 +33,6 @@ from proxy.http import layers
 from proxy.http.closed_paths import ClosedPaths
 from proxy.http.endpoint import admin_endpoints, client_endpoints
 from proxy.http.idempotency import Idempotency
-from proxy.http.open_sockets import OpenSockets
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
 from proxy.speech.speaking import Speaking, wire_speech
@@ -63,7 +62,6 @@ class Worker:
         self.task_kinds, self.cluster = opened.task_kinds, context.cluster
         self.server_state, self._link = health.ServerState(), link
         self._admin_tools = context.admin_tools(lambda: self.engines.names)
-        self.sockets = OpenSockets(kernel.config.server, kernel.metrics)
         self._logins = Logins(self._admin_tools.callers, parts.limits)
         self.streams = self._admin_tools.callers.streams
         self.revise(kernel.config)
@@ -79,7 +77,6 @@ class Worker:
     def revise(self, config: Config) -> None:
         server, context = config.server, self.open_features.context
         self.usage_days = server.usage_days
-        self.sockets.revise_limits(server)
         self.parts.revise(config)
         catalogue = Catalogue(config, self.engines, context.model_command_for)
         plans = Plans(config.plans)
@@ -128,7 +125,7 @@ class Worker:
         closed = ClosedPaths(closed_paths(all_features(), config))
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics, closed)
         self.app = layers.public_app(
-            [*self.endpoints, *self.sockets.socket_endpoints(additions.sockets)],
+            [*self.endpoints, *additions.sockets],
             server,
             *(self._logins, self.parts.limits, self.metrics, self.refusals),
             *(additions.sessions, closed, additions.dialects),

@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -48,7 +48,6 @@ from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.http.dialect import Dialect
 from proxy.http.endpoint import Endpoint
-from proxy.http.socket import SocketEndpoint
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.loudness_levels import LoudnessLevels
@@ -130,8 +129,9 @@ class Additions(NamedTuple):
     """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
     `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
-    endpoints `for_commands`. On the paths of `sockets`, clients open WebSockets. Below the prefix of one of
-    `dialects`, failures are as its clients read them. `pages` adds those that describe all endpoints."""
+    endpoints `for_commands`. At `sockets`, which no page describes, clients open WebSockets. Below the prefix
+    of one of `dialects`, failures are as its clients read them. `pages` adds those that describe all
+    endpoints."""
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
@@ -140,7 +140,7 @@ class Additions(NamedTuple):
     background: Background | None = None
     sessions: Sessions | None = None
     dialects: Sequence[Dialect] = ()
-    sockets: Sequence[SocketEndpoint] = ()
+    sockets: Sequence[Endpoint] = ()
     pages: Callable[[list[Endpoint]], list[Endpoint]] | None = None
 
 
@@ -199,7 +199,8 @@ class FeatureInstance(NamedTuple):
     data of an erased voice. Every worker runs the `task_kinds`, and a command finishes the tasks that a
     killed server left. Worker 0 of each server and of each `voxgate worker` runs `tasks_of_each_server`.
     Worker 0 of the oldest server on the database runs `tasks_of_one_server`; for seconds, two servers may run
-    them.
+    them. `while_serving` is open in a worker's process while its engines have started and it has not ended.
+    `let_clients_go` ends connections that are silent, since the worker ends soon.
     """
 
     context: AppContext
@@ -208,6 +209,8 @@ class FeatureInstance(NamedTuple):
     task_kinds: tuple[Tasks, ...] = ()
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    let_clients_go: Callable[[], None] = lambda: None
+    while_serving: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
@@ -222,7 +225,8 @@ class BackedUp(NamedTuple):
 
     `check` raises for harmful content. `merge` merges a backup's file into the present one, and the backup
     copies it last; without it, a backup's file replaces the present one. `gather` returns more lines for it,
-    which are in the folder of a shared vault.
+    which are in the folder of a shared vault. `settings_in` returns the tables of settings in the file of a
+    folder, which the operator confirms. It raises ConfigError for what no command writes.
     """
 
     name: str
@@ -230,6 +234,7 @@ class BackedUp(NamedTuple):
     check: Callable[[bytes, str], object] | None = None
     merge: Callable[[Path, Path], None] | None = None
     gather: Callable[[Path, MasterKeys | None], bytes] | None = None
+    settings_in: Callable[[Path], Mapping[str, Any]] | None = None
 
 
 class Feature(NamedTuple):
@@ -309,6 +314,13 @@ class OpenFeatures(NamedTuple):
     @property
     def task_kinds(self) -> list[Tasks]:
         return [kind for feature in self.features for kind in feature.task_kinds]
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for feature in self.features:
+                await stack.enter_async_context(feature.while_serving())
+            yield
 
     def additions_for(self, revision: RevisionContext) -> Additions:
         additions = [feature.additions_for(revision) for feature in self.features]

@@ -1,7 +1,7 @@
 """All features in the order in which they open. A feature is a folder in `features/`, and one line here.
 
 A folder has `FEATURE` in `feature.py`. It may have `COMMANDS` in `commands.py`, `SECTION` in `section.py`,
-and `likeness` in `likeness.py`.
+`likeness` in `likeness.py`, and `open_part` in `supervisor.py`.
 The import of this file loads none of them. A worker needs no commands, `voxgate --help` needs nothing else,
 and a command beside a server needs the sections alone.
 """
@@ -9,7 +9,7 @@ and a command beside a server needs the sections alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import import_module
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from proxy.feature import Feature
     from proxy.storage.store import Store
     from proxy.storage.tables import Tables
+    from proxy.supervisor_part import SupervisorPart, SupervisorTools
 
 
 FEATURES: dict[str, tuple[str, ...]] = {
@@ -51,6 +52,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "estimates": ("voice_list", "admin", "jobs"),
     "books": ("jobs",),
     "payments": ("pages", "voice_list", "admin", "mail", "users"),
+    "monitoring": (),
     "alerts": ("mail",),
     "cluster": ("marks",),
     "samples": ("voice_list",),
@@ -59,6 +61,22 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "console": ("pages",),
 }
 """Each feature, with the features that it imports. Those come before it."""
+
+
+def _has_local_engine(tools: SupervisorTools) -> bool:
+    """Tell whether an engine may run in a host, or train in a process that shares the devices with hosts."""
+    from speech_engine import Hosted
+
+    plugins = tools.registry.plugins("engine")
+    found = [plugins.get(section.plugin) for section in tools.config.engines.values()]
+    return any(plugin is not None and isinstance(plugin.create, Hosted) for plugin in found)
+
+
+SUPERVISOR_PARTS: dict[str, Callable[[SupervisorTools], bool]] = {
+    "proxy.features.monitoring": lambda tools: bool(tools.config.server.metrics),
+    "proxy.hosts": _has_local_engine,
+}
+"""The folders with a part of the supervisor, and whether a configuration asks for it."""
 
 
 def feature_modules(part: str) -> list[ModuleType]:
@@ -76,17 +94,18 @@ def all_sections() -> Sections:
 def load_config(
     path: Path | None = None, environ: Mapping[str, str] = os.environ, server: Mapping[str, Any] | None = None
 ) -> Config:
-    """Read the configuration with the sections of all features. See `config_toml.load`."""
+    """Read the configuration with the sections of all features, above a layer. See `config_toml.load`."""
     from proxy.config import config_toml
 
-    return config_toml.load(all_sections(), path, environ, server, natural_plugins, FEATURES)
+    natural = feature_modules("natural")
+    read_layer = natural[0].layer_of if natural else None
+    return config_toml.load(all_sections(), path, environ, server, read_layer, FEATURES)
 
 
-def natural_plugins() -> Mapping[str, str]:
-    """Return the plugins whose engines natural.toml may have, as `natural.read_layer` takes them."""
-    from proxy.engines import registry
-
-    return registry.load().pullable()
+def supervisor_parts(tools: SupervisorTools) -> list[SupervisorPart]:
+    """Open the parts for which the configuration asks."""
+    asked = [folder for folder, asks in SUPERVISOR_PARTS.items() if asks(tools)]
+    return [import_module(f"{folder}.supervisor").open_part(tools) for folder in asked]
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.hosts.sample_source import DeferredSource
-from proxy.engines.providers.sharing import KeySharing
+from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import Registry
 from proxy.feature import AppContext
 from proxy.file_store.answers import StoredAnswers
@@ -119,6 +120,14 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
         yield Kernel(config, registry, metrics, store, ledger, answers, vault, DeferredSource())
 
 
+def _key_sharing(limits: Limits, vault: Vault) -> NoSharing:
+    if limits.providers is None:
+        return NoSharing()
+    module = import_module("proxy.features.cluster.key_sharing")
+    sharing: NoSharing = module.KeySharing(limits.providers, vault.masters)
+    return sharing
+
+
 @asynccontextmanager
 async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
     config, registry, metrics = kernel.config, kernel.registry, kernel.metrics
@@ -132,7 +141,7 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
             config,
             metrics.engines,
             kernel.samples,
-            KeySharing(limits.providers, kernel.vault.masters),
+            _key_sharing(limits, kernel.vault),
         ) as engines,
         open_front_ends(registry, config.plugins_of("front_end"), routed_front_ends(config)) as front_ends,
         open_detector(registry, name, section) as detector,

@@ -60,6 +60,8 @@ SECTIONS = {
 """The section of a feature. That of another one is named by nobody else."""
 _SHARED_ROOTS = ("/", "/v1", "/docs", "/v1/audio/voices", "/v1/voices", "/v1/me")
 """Where the core answers as well."""
+OUTSIDE = ("proxy/features/", "proxy/hosts/", "proxy/speech_steps/", "proxy/text_rules/")
+"""What the core may name by a string, and does without. Another module that a string names is core."""
 CORE = ("proxy/app.py", "proxy/processes/supervisor.py", "proxy/processes/worker.py")
 
 
@@ -123,7 +125,10 @@ def reaches() -> Iterator[FeatureReach]:
 
 @cache
 def core() -> dict[str, set[str]]:
-    """Return what server, supervisor and worker import without features and plugins, by whom in the core."""
+    """Return what server, supervisor and worker import without features and plugins, by whom in the core.
+
+    What a string names is imported as well, unless it is `OUTSIDE`.
+    """
     files = {module_of(file): file for file in _files() if not file.startswith("proxy/features/")}
     found: dict[str, set[str]] = {}
     waiting: list[tuple[str, str]] = [(file, "") for file in CORE]
@@ -132,7 +137,8 @@ def core() -> dict[str, set[str]]:
         is_new = file not in found
         found.setdefault(file, set()).update({importer} - {""})
         if is_new:
-            wanted = {each for module in imports_of(file) for each in _with_packages(module)}
+            named = {each for each in _strings(file) if not files.get(each, "").startswith(OUTSIDE)}
+            wanted = {each for module in imports_of(file) | named for each in _with_packages(module)}
             waiting += [(files[each], file) for each in wanted & files.keys() if files[each] != file]
     return found
 

@@ -120,7 +120,7 @@ def test_a_public_class_has_a_name_of_its_own(code: Code) -> None:
 
 def test_the_server_has_few_loose_modules(code: Code) -> None:
     loose = {path for path in code.product if path.startswith("proxy/") and path.count("/") == 1}
-    names = ("__init__", "__main__", "app", "errors", "feature", "feature_list", "kernel")
+    names = ("__init__", "__main__", "app", "errors", "feature", "feature_list", "kernel", "supervisor_part")
     assert loose == {f"proxy/{name}.py" for name in names}
 
 

@@ -9,25 +9,24 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from importlib import import_module
 
 from policies import rate
 from policies.plans import Terms
 from policies.rate import WINDOW_S, Window
-from proxy.access.windows import FullWindow, Limit, Windows
+from proxy.access.windows import FullWindow, KeyStates, Limit, Windows
 from proxy.errors import RateLimited
 
-if TYPE_CHECKING:
-    from proxy.access.provider_states import ProviderStates
-
 MEMORY = "memory"
+_REDIS = "proxy.features.cluster.provider_states"
+"""The module whose `open_limits` takes the addresses of a Redis, also while the feature is off."""
 
 
 class Limits:
     """Counts requests under the limits of accounts, keys and addresses. With Redis, gateways exchange the
     states of the operator's keys at providers in `providers`."""
 
-    def __init__(self, windows: Windows, providers: ProviderStates | None = None) -> None:
+    def __init__(self, windows: Windows, providers: KeyStates | None = None) -> None:
         self.providers = providers
         self._windows = windows
 
@@ -73,12 +72,9 @@ async def open_limits(url: str) -> AsyncIterator[Limits]:
     if url == MEMORY:
         yield Limits(MemoryWindows())
         return
-    # These imports take time, and a server with one worker does not need them.
-    from proxy.access.limits_redis import open_redis
-    from proxy.access.provider_states import ProviderStates
-
-    async with open_redis(url) as windows:
-        yield Limits(windows, ProviderStates(windows))
+    # This import takes time, and a server with one worker does not need it.
+    async with import_module(_REDIS).open_limits(url) as limits:
+        yield limits
 
 
 def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:

@@ -3,7 +3,8 @@ state of a provider's key, which gateways exchange over Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -53,6 +54,22 @@ class KeyState(NamedTuple):
     age_s: float
     pause_s: float
     quiet_s: float
+
+
+class KeyStates(Protocol):
+    """The states of providers' keys that gateways exchange. While they are away, each worker has its own.
+
+    `count_key_request` returns the seconds until a request may pass, 0 for one that was counted, or None if
+    they are away. `claim_probe` returns False if another worker has the probe of this account.
+    """
+
+    is_away: bool
+    has_news: asyncio.Event
+
+    async def exchange(self, reports: Mapping[str, KeyState], /) -> dict[str, KeyState]: ...
+    async def count_key_request(self, name: str, most: int, /) -> float | None: ...
+    async def claim_probe(self, name: str, account: str, /) -> bool: ...
+    def end_claim(self, name: str, account: str, /) -> None: ...
 
 
 class Windows(Protocol):

@@ -14,15 +14,15 @@ from policies.plans import Terms
 from policies.price import Rate
 from policies.routing.filters import only_hear
 from proxy.catalogue.configured_voices import ConfiguredVoices, find_without_case, unknown_voice_message
-from proxy.catalogue.post_steps import find_step
 from proxy.catalogue.speaker import NamedSpeaker, first_binding_key
-from proxy.config import natural
+from proxy.config import defaults
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
 from proxy.config.reader import did_you_mean, nearest_name
 from proxy.config.sections import Remark
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
+from proxy.helpers.outside import outside
 from speech_engine import EngineVoice
 from speech_engine.models import NEVER_PASSED
 
@@ -158,8 +158,9 @@ class Catalogue:
         self, route: routing.Route, operator_voices: Mapping[str, routing.Voice]
     ) -> tuple[routing.FoundStep, ...]:
         live = dict(self.live.items())
+        find = outside("proxy.speech_steps.post_steps", "find_step", _no_step)
         return tuple(
-            [find_step(step, live, operator_voices, self._configured.get(step.voice)) for step in route.post]
+            [find(step, live, operator_voices, self._configured.get(step.voice)) for step in route.post]
         )
 
     def missing_candidates(self, route: routing.Route) -> list[str]:
@@ -210,8 +211,8 @@ class Catalogue:
         if models := self._find_all_models(fulls) or [model for model in by_id if model.info.id == name]:
             return models
         self.refuse_if_starting(fulls[0])
-        if name in natural.hearing_candidates({}):
-            advice = f"No model hears on this server. {natural.HOW_TO_HEAR}"
+        if name in defaults.hearing_candidates({}):
+            advice = f"No model hears on this server. {defaults.HOW_TO_HEAR}"
             raise NotFound(advice, param="model", code="model_not_found")
         near = nearest_name(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(
@@ -389,3 +390,7 @@ class Catalogue:
         if not slash:
             return [routing.Model(engine, info) for info in models[:1]]
         return [routing.Model(engine, info) for info in models if info.id == id_]
+
+
+def _no_step(step: routing.PostStep, *_: object) -> routing.FoundStep:
+    return routing.FoundStep(step, lack="this server has no post-steps")

@@ -216,9 +216,9 @@ class _Migration:
                 source.note(line, f"its address is made elsewhere: let it be {self._url}")
 
     def _note_unknown_fields(self, source: _Source, start: int, end: int) -> None:
-        from proxy.config import config_toml, natural
+        from proxy.config import config_toml, defaults
 
-        models = {*config_toml.built_in_models(), *natural.hearing_candidates({})}
+        models = {*config_toml.built_in_models(), *defaults.hearing_candidates({})}
         known = {"model": models, "voice": config_toml.built_in_voices()}
         for match in _FIELD.finditer(source.text, start, end):
             name, value = match.groups()

@@ -238,8 +238,8 @@ def host(
     from msgspec.structs import replace
 
     from proxy.engines import registry
+    from proxy.hosts.supervisor import hosted_specs
     from proxy.processes.agent import run_host
-    from proxy.processes.supervisor import hosted_specs
     from proxy.telemetry import logs
 
     logs.configure_logs("host")

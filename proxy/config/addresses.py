@@ -5,7 +5,9 @@ A check raises ValueError with the right form. No message repeats an address: it
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 _SQLITE = "sqlite"
@@ -104,3 +106,12 @@ def is_local(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def why_not_listening(error: Exception) -> str:
+    """Return the reason without Python's errno, which is in the text twice."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return "the port is taken"
+    # Numbers below 0 are those of a failed look-up of a name, which have their own texts.
+    return os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.config import natural
+from proxy.config.defaults import parse_toml
 from proxy.config.reader import ConfigError, Reader
 from proxy.config.secrets_file import read_secrets
 from proxy.config.sections import Server
@@ -29,7 +29,7 @@ def parse_file(file: Path) -> dict[str, Any]:
     text = ""
     try:
         text = file.read_text()
-        return natural.parse_toml(text)
+        return parse_toml(text)
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except OSError as error:

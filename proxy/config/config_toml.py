@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from proxy.config import addresses, natural
+from proxy.config import addresses, defaults
 from proxy.config.cluster_reader import check_clusters, read_clusters, read_host
 from proxy.config.config_file import (
     early_server_text,
@@ -65,13 +65,14 @@ def load(
     path: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     server: Mapping[str, Any] | None = None,
-    plugins: natural.Plugins = dict,
+    read_layer: Callable[[Reader, Path], defaults.NoLayer] | None = None,
     needs: Needs = NO_FEATURES,
 ) -> Config:
     """Read the file, or VOXGATE_CONFIG, or ./config.toml, or only the defaults. Raises ConfigError.
 
     `sections` are those of features, and `server` has the keys of [server] from the command line.
-    natural.toml may have engines of `plugins`. `needs` has all features, which [features] may turn off.
+    `read_layer` reads a layer in the data folder, and warns of what it leaves out. `needs` has all features,
+    which [features] may turn off.
     """
     file = find_file(path, environ)
     raw = {} if file is None else parse_file(file)
@@ -80,8 +81,8 @@ def load(
     folder = file.parent if file else Path()
     environ = with_secrets(reader, raw, environ, folder)
     data = str((server or {}).get("data") or early_server_text(raw, environ, "data", Server().data))
-    layer = _read_natural(reader, folder / data, plugins)
-    effective_natural = natural.put_layer_beneath(raw, layer)
+    layer = defaults.NoLayer() if read_layer is None else read_layer(reader, folder / data)
+    effective_natural = layer.put_beneath(raw)
     feature_sections = (section.name for section in sections if section.from_environment)
     merge_environment(raw, environ, (*_SECTIONS_FROM_ENVIRONMENT, *feature_sections))
     for key, value in (server or {}).items():
@@ -121,33 +122,22 @@ def _digest(raw: Mapping[str, Any]) -> str:
 
 
 def built_in_voices() -> frozenset[str]:
-    return frozenset(natural.shipped_defaults()["voices"])
+    return frozenset(defaults.shipped_defaults()["voices"])
 
 
 def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
     """Return the names that the operator may bind to a voice, each with its language and gender."""
-    return dict(natural.shipped_defaults()["voices_to_bind"])
+    return dict(defaults.shipped_defaults()["voices_to_bind"])
 
 
 def built_in_models() -> dict[str, list[str]]:
-    return {alias: list(names) for alias, names in natural.shipped_defaults()["models"].items()}
-
-
-def _read_natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.Layer:
-    def leave_out(section: str, reason: str) -> None:
-        reader.warn(natural.FILE, f"{section} is left out, your own configuration may have it: {reason}")
-
-    try:
-        return natural.read_layer(data, plugins, leave_out) or natural.Layer()
-    except ConfigError as error:
-        reader.warn(natural.FILE, f"it is left out, and with it its voices: {error}")
-        return natural.Layer()
+    return {alias: list(names) for alias, names in defaults.shipped_defaults()["models"].items()}
 
 
 @cache
 def known_names() -> Mapping[str, str | None]:
     """Return OpenAI's names of voices with their genders."""
-    shipped = shipped_voices(natural.shipped_defaults()["voices"], {})
+    shipped = shipped_voices(defaults.shipped_defaults()["voices"], {})
     return {name: voice.gender for name, voice in shipped.items()}
 
 
@@ -162,10 +152,10 @@ def _read_core_sections(
     raw: Mapping[str, Any],
     environ: Mapping[str, str],
     folder: Path,
-    layer: natural.Layer,
+    layer: defaults.NoLayer,
 ) -> Config:
     """Read the sections that belong to no feature. The aliases of `layer` need no entry in the file."""
-    shipped = natural.shipped_defaults()
+    shipped = defaults.shipped_defaults()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
@@ -173,7 +163,7 @@ def _read_core_sections(
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
     clusters = read_clusters(reader, raw.get("clusters", {}), folder, storage)
     check_clusters(reader, engines, clusters)
-    built_in = natural.candidates_by_alias(layer, engines)
+    built_in = layer.candidates_by_alias(engines)
     voices = _add_shipped(
         read_voices(reader, raw.get("voices", {}), engines, shipped["voices"]),
         shipped_voices(shipped["voices"], engines),
@@ -184,7 +174,7 @@ def _read_core_sections(
         for kind in PLUGIN_KINDS
     }
     check_runners(reader, engines, plugins["runner"])
-    shipped_aliases = {**built_in, **natural.hearing_candidates(engines)}
+    shipped_aliases = {**built_in, **defaults.hearing_candidates(engines)}
     named_models = read_models(reader, raw.get("models", {}), engines)
     file_models = with_dated(named_models, shipped_aliases)
     shipped_models = read_models(Reader("defaults"), shipped_aliases, engines)

@@ -14,6 +14,7 @@ _ALWAYS_ON = {
     "pages": "clients and people ask there what this server is",
     "voice_list": "each client asks for the voices",
     "admin": "operators and accounts find their keys, plans and money there",
+    "monitoring": "operators see there how the server is",
     "erasure": "each start repeats what a restored backup has undone",
     "models": "each start reads natural.toml",
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from policies.limits import AGREED_LIMITS
 from policies.plans import Plan
 from policies.price import Price, in_credits
-from proxy.config import addresses, natural
+from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
@@ -30,7 +29,6 @@ from speech_engine.plugin import Cautious
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
     """Return all findings of a configuration. `results` has the models and voices that only engines know."""
     findings = [ok("config", f"data in {config.data}", name=config.source)]
-    findings += _natural_findings(config)
     findings += _server_findings(config, results.address)
     findings += check_certificates(config)
     findings += [
@@ -69,16 +67,6 @@ def _offered_voices(config: Config, registry: Registry) -> list[str]:
     return [
         name for name, section in config.voices.items() if not section.is_known_name or known_by(name, names)
     ]
-
-
-def _natural_findings(config: Config) -> Iterator[Finding]:
-    """Yield a finding about the sections from natural.toml, and a note for each that has no effect."""
-    for remark in config.warnings:
-        if remark.key == natural.FILE:
-            yield note("config", remark.text, "run voxgate voices natural, or delete it", name=remark.key)
-    if config.natural:
-        file = str(Path(config.data) / natural.FILE)
-        yield ok("config", f"{', '.join(config.natural)}: beneath your own file", name=file)
 
 
 def _server_findings(config: Config, running_address: str) -> list[Finding]:

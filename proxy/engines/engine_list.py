@@ -6,27 +6,23 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import structlog
 
 from policies.routing import Candidate
-from proxy.config.engines import API_KEY, credentials_of
+from proxy.config.engines import credentials_of
 from proxy.config.sections import Config, EngineSection
-from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.engines.hosts.local_samples import LocalSamples
 from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
 from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.providers.cloud_engine import CloudEngine
-from proxy.engines.providers.late_engines import LateEngines
-from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
-from proxy.engines.providers.refreshing import keep_refreshed
-from proxy.engines.providers.sharing import KeySharing
+from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import (
     EngineConfigError,
     HostedEngineSpec,
@@ -35,20 +31,18 @@ from proxy.engines.registry import (
     RemoteSpec,
 )
 from proxy.engines.remote_engine import RemoteEngine
+from proxy.engines.source import WITHOUT_HOSTS, EngineSource, EngineTools, EngineWithHosts, LiveEngine
 from proxy.telemetry.metrics import EngineMetrics
-from speech_engine import Context, Engine, EngineVoice, Mix, Names
-from speech_engine.host.cluster_messages import ProcessJobs
-from speech_engine.host.messages import hello_of
-from speech_engine.host.pipe_messages import HostState
-from speech_engine.host.slots import Slots
+from speech_engine import EngineVoice, Mix, Names
+from speech_engine.host.pipe_messages import HostNews, HostState
 from speech_engine.names import StandsIn
 
-if TYPE_CHECKING:
-    from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects
-    from proxy.engines.hosts.hosted import HostedEngine
-
-LiveEngine: TypeAlias = "HostedEngine | InProcessEngine | CloudEngine | RemoteEngine"
-WITHOUT_HOSTS = (InProcessEngine, CloudEngine, RemoteEngine)
+SOURCES: dict[type, str] = {
+    HostedEngineSpec: "proxy.hosts.source",
+    RemoteSpec: "proxy.hosts.source",
+    InProcessSpec: "proxy.engines.process_source",
+}
+"""The module that opens the engines of a specification. See source.py."""
 
 _log = structlog.get_logger()
 
@@ -75,6 +69,15 @@ class EngineStatus(msgspec.Struct, frozen=True):
     loaded: float | None = None
 
 
+class NeverLate:
+    """The local engines that are late with their first audio: here nobody looks for them."""
+
+    names: Set[str] = frozenset()
+
+    def note_miss(self, candidate: Candidate, language: str, within_s: float, /) -> None:
+        """Note that a candidate gave no audio within this time."""
+
+
 class Engines:
     """The engines of one worker. `names` has the OpenAI names that each engine knows, `late` the slow
     engines."""
@@ -92,7 +95,7 @@ class Engines:
         for engine in live.values():
             engine.on_models_changed = self._count_revision
         self.names = names
-        self.late = LateEngines(live.__getitem__)
+        self.late: NeverLate = NeverLate()
 
     def __getitem__(self, name: str) -> LiveEngine:
         return self._live[name]
@@ -126,18 +129,10 @@ class Engines:
     def _count_revision(self) -> None:
         self.revision += 1
 
-    def update_host(self, news: HostState | ProcessJobs) -> None:
+    def update_host(self, news: HostNews) -> None:
         engine = self._live.get(news.engine)
-        if engine is None or isinstance(engine, WITHOUT_HOSTS):
-            return
-        if isinstance(news, ProcessJobs):
-            engine.note_jobs(news)
-            return
-        try:
+        if engine is not None and not isinstance(engine, WITHOUT_HOSTS):
             engine.update_host(news)
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its host's state ends itself alone
-            _log.error("engine.host.failed", engine=news.engine, exc_info=error)
-            engine.refuse(news, f"its host's state cannot be used: {type(error).__name__}")
 
     def load_progress(self, name: str) -> float | None:
         engine = self._live[name]
@@ -169,14 +164,10 @@ class Engines:
             if known == name:
                 engine.introduce(introduction)
 
-    def _hosted(self) -> list[tuple[str, HostedEngine]]:
+    def _hosted(self) -> list[tuple[str, EngineWithHosts]]:
         return [
             (name, engine) for name, engine in self._live.items() if not isinstance(engine, WITHOUT_HOSTS)
         ]
-
-    def cluster_suspects(self) -> dict[str, ClusterSuspects]:
-        """Return what is known of deadly texts, for each engine that has a cluster."""
-        return {name: engine.suspects for name, engine in self._hosted() if engine.suspects is not None}
 
     def on_wanted(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the name of an engine that a request needs and that loads on demand."""
@@ -191,16 +182,12 @@ class Engines:
     def is_busy(self, name: str) -> bool:
         """Tell whether hosts of this engine speak for this worker now."""
         engine = self._live[name]
-        return not isinstance(engine, WITHOUT_HOSTS) and any(each.running for each in engine.processes)
+        return not isinstance(engine, WITHOUT_HOSTS) and engine.is_busy
 
     def has_line(self, name: str) -> bool:
         """Tell whether texts wait for a slot of this local engine, as far as this worker knows."""
         engine = self._live[name]
-        if isinstance(engine, CloudEngine):
-            return any(key.slots.waiting for key in engine.keys)
-        if isinstance(engine, InProcessEngine | RemoteEngine):
-            return isinstance(engine, InProcessEngine) and engine.has_line
-        return sum(each.load for each in engine.processes) > engine.slots
+        return not isinstance(engine, RemoteEngine) and engine.has_line
 
     def stands_in(self, name: str) -> StandsIn:
         return "same_gender" if name in self._sections and self._sections[name].stands_in else ""
@@ -288,102 +275,44 @@ async def open_engines(
     config: Config,
     metrics: EngineMetrics,
     source: SampleSource = NO_SOURCE,
-    sharing: KeySharing | None = None,
+    sharing: NoSharing | None = None,
 ) -> AsyncIterator[Engines]:
     """Open all engines of the configuration. `source` has the recordings of voices."""
     live: dict[str, LiveEngine] = {}
-    sharing = sharing or KeySharing()
+    sharing = sharing or NoSharing()
+    http: UpstreamClient | None = None
     async with AsyncExitStack() as stack:
-        opening = _Opening(stack, registry, metrics, config, source, sharing)
+
+        async def open_http_once() -> UpstreamClient:
+            """This reads the machine's certificates. A worker with hosted engines only needs no HTTP."""
+            nonlocal http
+            if http is None:
+                http = await stack.enter_async_context(open_http(config.upstream))
+            return http
+
+        tools = EngineTools(stack, config, metrics, source, sharing, open_http_once)
         for name, section in config.engines.items():
-            live[name] = await opening.open(name, section)
+            live[name] = await _open_engine(name, section, registry, tools)
         engines = Engines(live, config.engines, names_of_engines(registry, config))
         engines.divide_limits(config.server.workers)
-        await stack.enter_async_context(sharing.running())
-        stack.push_async_callback(engines.late.close)
+        await stack.enter_async_context(sharing.exchanging())
         yield engines
 
 
-class _Opening:
-    def __init__(
-        self,
-        stack: AsyncExitStack,
-        registry: Registry,
-        metrics: EngineMetrics,
-        config: Config,
-        source: SampleSource,
-        sharing: KeySharing,
-    ) -> None:
-        self._stack = stack
-        self._registry = registry
-        self._http: UpstreamClient | None = None
-        self._upstream = config.upstream
-        self._clusters = config.clusters
-        self._metrics = metrics
-        self._data = config.data
-        self._source = source
-        self._sharing = sharing
-
-    async def open(self, name: str, section: EngineSection) -> LiveEngine:
-        try:
-            spec = self._registry.engine(name, section, self._data, may_wait=True)
-        except EngineConfigError as error:
-            return self._failed_engine(name, str(error))
-        if isinstance(spec, RemoteSpec) and not section.cluster:
-            samples = LocalSamples(self._source)
-            self._stack.push_async_callback(samples.close)
-            return RemoteEngine(name, section, samples)
-        if isinstance(spec, (HostedEngineSpec, RemoteSpec)):
-            # This imports seven MiB of gRPC, which a worker without hosts does not need.
-            from proxy.engines.hosts.hosted import FIRST_HOSTS_S, HostedEngine
-
-            channels = None
-            if (cluster := self._clusters.get(section.cluster)) is not None:
-                from proxy.engines.hosts.cluster.channels import Channels
-
-                channels = Channels(cluster)
-            hosted = HostedEngine(name, self._source, channels)
-            self._stack.push_async_callback(hosted.close)
-            if isinstance(spec, HostedEngineSpec) and spec.model_format is not None:
-                hosted.brings_voices_within_s = section.load_s
-            if cluster is not None:
-                # A caller that waits for its start learns that no host is there.
-                asyncio.get_running_loop().call_later(FIRST_HOSTS_S + 0.1, hosted.changed.set)
-            return hosted
-        if self._http is None:
-            # This reads the machine's certificates. A worker with hosted engines only needs no HTTP.
-            self._http = await self._stack.enter_async_context(open_http(self._upstream))
-        try:
-            return await self._create(spec, section, self._http)
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
-            _log.warning("engine.start.failed", engine=name, exc_info=error)
-            return self._failed_engine(name, f"{type(error).__name__}: {error}")
-
-    async def _create(
-        self, spec: InProcessSpec[Any], section: EngineSection, http: UpstreamClient
-    ) -> LiveEngine:
-        """Create a local engine, or a cloud engine with one guarded instance for each of its keys."""
-        samples = LocalSamples(self._source)
-        self._stack.push_async_callback(samples.close)
-        context = Context(_log.bind(engine=spec.name), http=http, samples=samples.sample_cache, sockets=http)
-        created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
-        if not spec.is_cloud:
-            return InProcessEngine(created[0], section.queue, samples, spec.licence)
-        keys = [
-            self._make_key(spec, number, engine, section, credential)
-            for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)
-        ]
-        cloud = CloudEngine(spec.name, keys, self._metrics, samples=samples, silent_s=section.silent_s)
-        await self._stack.enter_async_context(keep_refreshed(cloud))
-        return cloud
-
-    def _make_key(
-        self, spec: InProcessSpec[Any], number: int, engine: Engine, section: EngineSection, credential: str
-    ) -> ProviderKey:
-        slots, pace = Slots(hello_of(engine).slots, section.queue), ProviderPace(section.rpm)
-        key = ProviderKey(spec.name, number, engine, slots, pace, self._metrics, credential)
-        self._sharing.add(key, spec.name, str(getattr(spec.settings[number - 1], API_KEY, "")))
-        return key
-
-    def _failed_engine(self, name: str, reason: str) -> CloudEngine:
-        return CloudEngine(name, (), self._metrics, reason)
+async def _open_engine(
+    name: str, section: EngineSection, registry: Registry, tools: EngineTools
+) -> LiveEngine:
+    try:
+        spec = registry.engine(name, section, tools.config.data, may_wait=True)
+    except EngineConfigError as error:
+        return CloudEngine(name, (), tools.metrics, str(error))
+    if isinstance(spec, RemoteSpec) and not section.cluster:
+        samples = LocalSamples(tools.samples)
+        tools.stack.push_async_callback(samples.close)
+        return RemoteEngine(name, section, samples)
+    try:
+        open_engine: EngineSource = import_module(SOURCES[type(spec)]).open_engine
+        return await open_engine(name, section, spec, tools)
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
+        _log.warning("engine.start.failed", engine=name, exc_info=error)
+        return CloudEngine(name, (), tools.metrics, f"{type(error).__name__}: {error}")

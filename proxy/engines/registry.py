@@ -86,11 +86,9 @@ def _judge_plugin(plugin: Any) -> None:
             raise Nonsense(f"the settings of {plugin.name!r} need a field {field} for what is imported")
     if not isinstance(plugin.gallery, str):
         raise Nonsense(f"the gallery of {plugin.name!r} must be a path, as a text")
-    if not isinstance(plugin.create, Hosted) and not callable(plugin.create):
-        raise Nonsense(f"the create of {plugin.name!r} must be a function or Hosted")
-    if plugin.kind == "mark" and isinstance(plugin.create, Hosted):
+    if not callable(plugin.create) and (plugin.kind == "mark" or not isinstance(plugin.create, Hosted)):
         raise Nonsense(
-            f"the mark {plugin.name!r} has a process of its own: since 0.2.0, marks run in the worker"
+            f"the create of {plugin.name!r} must be a function or Hosted; since 0.2.0, no mark is Hosted"
         )
     if not callable(plugin.names):
         raise Nonsense(f"the names of {plugin.name!r} must be a function of its settings")

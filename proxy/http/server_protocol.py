@@ -20,13 +20,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from proxy.config.sections import Server
 from proxy.http.answer_cycle import AnswerCycle
-from proxy.http.connection import PEER, RawHeader
-from proxy.http.frame_pace import FramePace
+from proxy.http.connection import PEER, RawHeader, nothing_to_do
 from proxy.http.kernel_buffer import buffer_little, drop_unsent, share_sent, tcp_info
 from proxy.http.open_connections import OpenConnections
 from proxy.http.reader_watch import ReaderWatch
 from proxy.http.request_protocol import RequestProtocol
-from proxy.http.socket_protocol import SOCKET_OFFER, SocketProtocol, nothing_to_do
+from proxy.http.upgrade import UPGRADE, MakeSuccessor, S
 
 _CREDENTIALS = struct.Struct("=iII")  # Linux's `struct ucred`: process, user, group
 _UPGRADE_FIELDS = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
@@ -91,10 +90,10 @@ class ServerProtocol(RequestProtocol):
         self.tasks.add(task)
 
     def offer_socket(self) -> None:
-        self.scope["extensions"][SOCKET_OFFER] = self.open_socket  # type: ignore[assignment]  # no dict
+        self.scope["extensions"][UPGRADE] = self.hand_over  # type: ignore[assignment]  # no dict
 
-    def open_socket(self, headers: list[RawHeader], account: str, pace: FramePace) -> SocketProtocol:
-        """Answer 101 to the running request, and hand the connection over."""
+    def hand_over(self, headers: list[RawHeader], make: MakeSuccessor[S]) -> S:
+        """Answer 101 to the running request, and hand the connection over: see `Upgrade`."""
         assert self._socket_bytes is not None, "it offers a socket"
         self._phase_timer.close()
         self._watch.close()
@@ -103,16 +102,14 @@ class ServerProtocol(RequestProtocol):
         lines = [STATUS_LINE[101], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
         self.transport.write(head := b"".join(lines))
         written_bytes = self.count_taken() + self.count_unsent() + len(head)
-        protocol = SocketProtocol(self.config, self.server_state, written_bytes, account, pace)
+        protocol = make(self.config, self.server_state, written_bytes)
         protocol.stall_s, protocol.least_bytes_per_s = self.stall_s, self.least_bytes_per_s
         protocol.open_connections = self.open_connections
         self.connections.discard(self)
         if self.open_connections is not None:
             self.open_connections.replace_connection(self, protocol)
         self.flow.resume_reading()
-        protocol.take_over(self.transport, self._socket_bytes)
-        if self.flow.write_paused:
-            protocol.pause_writing()
+        protocol.continue_on(self.transport, self._socket_bytes, is_behind=self.is_behind)
         # The cycle stays while the socket is open, and nothing else of the request's protocol.
         self.cycle.response_started = self.cycle.response_complete = True
         self.cycle.scope["extensions"] = {}

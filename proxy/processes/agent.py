@@ -46,8 +46,9 @@ from proxy.engines.hosts.host_list import EngineSwitch, Hosts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
+from proxy.hosts.figures import host_metrics
+from proxy.http.metrics_page import MetricsPage, WorkerMetrics
 from proxy.processes.host_announcement import announce_host
-from proxy.processes.metrics_page import MetricsPage, WorkerMetrics
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostTls, Watched
@@ -247,11 +248,9 @@ class Agent:
             config.server.metrics,
             workers=0,
             ask_workers=_no_worker_metrics,
-            host_states=lambda: self._hosts.states.values(),
+            figures=lambda: host_metrics(self._hosts),
             known_names=lambda: config.server.hosts,
-            host_figures=self._hosts.figures,
             data=Path(config.data),
-            host_loads=self._hosts.loads,
             is_ready=lambda: any(state.state == "ready" for state in list(self._hosts.states.values())),
         )
 

@@ -44,7 +44,7 @@ class HttpFront:
     """Serves clients on the server's port."""
 
     def __init__(self, worker: Worker, config: Config, http: socket.socket) -> None:
-        self._http, self._sockets = http, worker.sockets
+        self._http, self._features = http, worker.open_features.features
         self._connections = OpenConnections(config.server, worker.metrics.connections)
         protocol = server_protocol(config.server, self._connections)
         self._server = uvicorn_server(worker.public, protocol, _drain_seconds(config))
@@ -55,7 +55,8 @@ class HttpFront:
 
     def let_clients_go(self) -> None:
         self._connections.is_server_leaving = True
-        self._sockets.leave_server()
+        for feature in self._features:
+            feature.let_clients_go()
 
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:

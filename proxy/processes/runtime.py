@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import tempfile
@@ -10,13 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from proxy.config.addresses import is_local
+from proxy.config.addresses import is_local, why_not_listening
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 
 CONTROL_SOCKET = "control.sock"
 _PORT_ADVICE = "choose another with --port (make serve PORT=8001)"
-METRICS_ADVICE = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
 
 
 def check_dev_key(host: str) -> None:
@@ -26,15 +24,6 @@ def check_dev_key(host: str) -> None:
             f"server.dev_key: the dev key has no limits and is for this machine alone, and {host} can be "
             "reached from elsewhere; leave it out and run voxgate keys create"
         )
-
-
-def why_not_listening(error: Exception) -> str:
-    """Return the reason without Python's errno, which is in the text twice."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
-        return "the port is taken"
-    # Numbers below 0 are those of a failed look-up of a name, which have their own texts.
-    return os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
 
 
 def open_listener(host: str, port: int, advice: str = _PORT_ADVICE) -> socket.socket:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.sections import Server
-from proxy.processes.runtime import METRICS_ADVICE, open_listener
+from proxy.http.metrics_page import METRICS_ADVICE
+from proxy.processes.runtime import open_listener
 
 
 def check_worker_settings(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor of `voxgate serve`: it starts, reloads, drains and ends the hosts and the workers.
+"""The supervisor of `voxgate serve`: it starts, reloads, drains and ends the workers and its parts.
 
 `voxgate worker` has the same supervisor without a port.
 """
@@ -6,39 +6,29 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge_config
-from proxy.config.secret import environ_for_hosts
-from proxy.engines.hosts.host import sockets_in
-from proxy.engines.hosts.host_list import EngineSwitch, Hosts
-from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
+from proxy.engines.registry import Registry
 from proxy.errors import CannotServe
-from proxy.feature_list import all_sections
+from proxy.feature_list import all_sections, supervisor_parts
 from proxy.file_store import data_folder
 from proxy.helpers.child import Child
 from proxy.processes import runtime
-from proxy.processes.metrics_page import ANSWER_S, MetricsPage, WorkerMetrics
 from proxy.processes.workers import Workers
 from proxy.storage.rows import new_id
+from proxy.supervisor_part import NO_HOST, SupervisorPart, SupervisorTools, WorkerReply
 from speech_engine.host import pipe_messages
-from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
-from speech_engine.host.cluster_messages import ClusterNews, TombstonesRead
 from speech_engine.host.process_rights import forbid_dumps
-
-if TYPE_CHECKING:
-    from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
 
 _SETTLING_S = 12.0
 """The time after the drain: cancelled answers settle, the store closes."""
@@ -74,27 +64,12 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
         folder = stack.enter_context(runtime.runtime_folder(Path(config.data)))
         control = stack.enter_context(runtime.control_socket(folder))
         _log_warnings(config)
-        supervisor = Supervisor(
-            config, reread, hosted_specs(config, registry), http, control, folder, announce
-        )
+        supervisor = Supervisor(config, reread, registry, http, control, folder, announce)
         return asyncio.run(supervisor.run())
 
 
 def is_running(config: Config) -> bool:
     return data_folder.is_held(Path(config.data))
-
-
-def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, ...]:
-    """Return the engines that get hosts. An engine with wrong settings gets none; the worker lists why."""
-    specs = []
-    for name, section in config.engines.items():
-        try:
-            spec = registry.engine(name, section, config.data, may_wait=True)
-        except EngineConfigError:
-            continue
-        if isinstance(spec, HostedEngineSpec):
-            specs.append(spec)
-    return tuple(specs)
 
 
 def _log_warnings(config: Config) -> None:
@@ -109,7 +84,7 @@ class Supervisor:
         self,
         config: Config,
         reread: Callable[[], Config],
-        specs: tuple[HostedEngineSpec, ...],
+        registry: Registry,
         http: socket.socket | None,
         control: socket.socket,
         folder: Path,
@@ -123,18 +98,6 @@ class Supervisor:
         self._http = http
         self._control = control
         self._announce = announce
-        environ = environ_for_hosts(os.environ, config.secrets)
-        self._hosts = Hosts(
-            specs, sockets_in(folder), lambda state: self._workers.send_to_all(state), environ
-        )
-        self._clusters: ClusterHosts | None = None
-        if config.used_clusters:
-            # Imported here: without a cluster, a supervisor needs no gRPC.
-            from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
-
-            self._clusters = ClusterHosts(
-                config, lambda state: self._workers.send_to_all(state), self._machine
-            )
         self._workers = Workers(
             config.server.workers,
             self._begin_worker,
@@ -142,18 +105,18 @@ class Supervisor:
             self._on_question,
             self._on_worker_end,
         )
-        self._page = MetricsPage(
-            config.server.metrics,
-            len(self._workers),
-            self._worker_metrics,
-            lambda: self._hosts.states.values(),
-            lambda: self._config.server.hosts,
-            self._hosts.figures,
-            Path(config.data),
-            host_loads=self._hosts.loads,
-            cluster_metrics=lambda: () if self._clusters is None else self._clusters.metrics(),
+        tools = SupervisorTools(
+            config,
+            lambda: self._config,
+            registry,
+            folder,
+            self._machine,
+            self._workers.send_to,
+            self._workers.send_to_all,
+            self._ask_ready_workers,
+            lambda: (metric for part in self._parts for metric in part.part_metrics()),
         )
-        self._engine_switch = EngineSwitch(self._hosts)
+        self._parts: list[SupervisorPart] = supervisor_parts(tools)
         self._stop_requested, self._second_signal = asyncio.Event(), asyncio.Event()
         self._answer_tasks: set[asyncio.Task[object]] = set()
         self._reload_lock = asyncio.Lock()
@@ -163,23 +126,16 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
-        self._page.start()
-        hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
+        part_tasks = [task for part in self._parts if (task := part.start_tasks()) is not None]
+        running = [*part_tasks, asyncio.create_task(self._workers.run())]
         stop_wait = asyncio.create_task(self._stop_requested.wait())
-        side_tasks = [asyncio.create_task(self._engine_switch.run())]
-        if self._clusters is not None:
-            side_tasks.append(asyncio.create_task(self._clusters.run()))
         try:
-            # The hosts run until `_drain` ends them. If they are done before, they have failed.
-            await asyncio.wait([hosts, workers, stop_wait], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*running, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             await self._wait_for_load_balancers()
             await self._drain()
-            await asyncio.gather(hosts, workers)
+            await asyncio.gather(*running)
         finally:
             stop_wait.cancel()
-            for task in side_tasks:
-                task.cancel()
-            self._page.stop()
         if self._workers.have_failed and not self._workers.is_announced:
             raise CannotServe(self._workers.list_failed()[0].reason)
         return 1 if self._workers.have_failed else 0
@@ -200,13 +156,14 @@ class Supervisor:
                 await self._second_signal.wait()
 
     async def _drain(self) -> None:
-        """Refuse new clients and stop the workers, which wait, abort and settle. Then stop the hosts."""
+        """Refuse new clients and stop the workers, which wait, abort and settle. Then stop the parts."""
         _log.info("server.drain.started", within_s=self._config.server.drain_s)
         if self._http is not None:
             self._http.close()  # else this copy would accept clients for workers that take none
         self._control.close()
         await self._workers.stop(self._config.server.drain_s + _SETTLING_S)
-        await self._hosts.stop(0.0)
+        for part in reversed(self._parts):
+            await part.stop_part()
         _log.info("server.drain.complete")
 
     def _on_question(self, number: int, message: pipe_messages.WorkerQuestion) -> None:
@@ -215,37 +172,15 @@ class Supervisor:
                 self._answer_soon(self._reload_for_worker(number, question))
             case pipe_messages.ErasureQuestion():
                 self._answer_soon(self._spread_erasure(number, message))
-            case pipe_messages.EngineQuestion():
-                self._answer_soon(self._switch_engine(number, message))
-            case pipe_messages.EngineWanted(engine):
-                self._answer_soon(self._engine_switch.load_on_demand(engine))
-            case BookingQuestion():
-                refusal = self._hosts.book(number, message)
-                reason, is_lasting = ("", False) if refusal is None else refusal[:2]
-                self._workers.send_to(number, Booked(message.question, reason, is_lasting))
-            case ClusterNews() if self._clusters is not None:
-                self._clusters.take_news(message)
-            case TombstonesRead() if self._clusters is not None:
-                self._clusters.note_read(number)
-            case BookedPeak(holder, gb):
-                self._hosts.note_peak(number, holder, gb)
-            case BookingOver(holder):
-                self._hosts.release(number, holder)
+            case _ if any(part.answer_worker(number, message) for part in self._parts):
+                pass
+            case pipe_messages.EngineQuestion(question, engine):
+                refusal = f"{engine} {NO_HOST}"
+                self._workers.send_to(number, pipe_messages.EngineSwitched(question, refusal))
 
     def _on_worker_end(self, number: int) -> None:
-        self._hosts.release_worker(number)
-        if self._clusters is not None:
-            self._clusters.forget_worker(number)
-
-    async def _switch_engine(self, number: int, message: pipe_messages.EngineQuestion) -> None:
-        refusal = None
-        if self._clusters is not None:
-            refusal = await self._clusters.switch(message)
-        if refusal is None:
-            refusal = await self._engine_switch.switch(
-                message.engine, message.action, breaks_off=message.breaks_off
-            )
-        self._workers.send_to(number, pipe_messages.EngineSwitched(message.question, refusal))
+        for part in self._parts:
+            part.note_worker_end(number)
 
     async def _spread_erasure(self, number: int, message: pipe_messages.ErasureQuestion) -> None:
         is_everywhere = await self._workers.ask_to_forget(
@@ -318,8 +253,7 @@ class Supervisor:
         child = await Child.start("proxy.processes.worker", str(number), inherit=tuple(inherit))
         state: list[pipe_messages.Message] = [
             self._revision_message(),
-            *self._hosts.states.values(),
-            *([] if self._clusters is None else self._clusters.states()),
+            *(message for part in self._parts for message in part.worker_messages()),
             *self._workers.list_failed(),
             *([pipe_messages.Leaving()] if self._stop_requested.is_set() else []),
         ]
@@ -336,12 +270,7 @@ class Supervisor:
         host, port = self._http.getsockname()[:2]
         self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
-    async def _worker_metrics(self) -> list[WorkerMetrics]:
-        answers = await self._workers.ask_workers(
-            pipe_messages.MetricsQuestion, self._workers.ready_numbers, ANSWER_S
-        )
-        return [
-            WorkerMetrics(worker, generation, reply.text)
-            for worker, generation, reply in answers
-            if isinstance(reply, pipe_messages.MetricsReport)
-        ]
+    async def _ask_ready_workers(
+        self, question: Callable[[int], pipe_messages.Question], within_s: float
+    ) -> list[WorkerReply]:
+        return await self._workers.ask_workers(question, self._workers.ready_numbers, within_s)

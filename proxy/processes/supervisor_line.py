@@ -22,7 +22,6 @@ from proxy.storage.tombstones import Tombstone
 from proxy.telemetry import logs
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
-from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.pipe import ParentPipe, call_on_loop, remove_socket
 
 _RELOAD_S = 20.0
@@ -140,7 +139,7 @@ class SupervisorInbox:
         """Apply the messages to the worker until the task is cancelled."""
         while True:
             match await self._messages.get():
-                case pipe_messages.HostState() | ProcessJobs() as news:
+                case news if isinstance(news, pipe_messages.HostNews):
                     worker.engines.update_host(news)
                 case pipe_messages.WorkerGivenUp(failed_worker, reason):
                     worker.server_state.failed_workers[failed_worker] = reason

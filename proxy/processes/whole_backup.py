@@ -16,7 +16,6 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from proxy import __version__
-from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.errors import DataHeld
@@ -105,7 +104,7 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
             files.append(sqlite_backup.DATABASE)
     backed_up = [each for feature in all_features() for each in feature.backed_up]
     replaced = [each.name for each in backed_up if each.merge is None]
-    names = (master_keys.MASTER_KEY_FILE, *replaced, natural.FILE)
+    names = (master_keys.MASTER_KEY_FILE, *replaced)
     files += [name for name in names if _add_file(archive, name, data / name)]
     # The recordings in a bucket are not copied.
     recordings_root = recordings_folder(config.vault, data)

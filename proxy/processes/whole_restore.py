@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
+from proxy.config.defaults import parse_toml
 from proxy.errors import DataHeld
-from proxy.feature_list import all_features, all_tables, load_config, natural_plugins
+from proxy.feature_list import all_features, all_tables, load_config
 from proxy.file_store import data_folder, key_ring, master_keys
 from proxy.file_store.objects import is_recording, recordings_folder
 from proxy.processes import plain_tar
@@ -47,12 +47,13 @@ _STAGE_PREFIX = ".restore-"
 
 _BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
 _MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
+_SETTINGS = {each.name: each.settings_in for each in _BACKED_UP if each.settings_in is not None}
 _CHECKS: dict[str, Callable[[bytes, str], object]] = {
     master_keys.MASTER_KEY_FILE: key_ring.check_ring,
     **{each.name: each.check for each in _BACKED_UP if each.check is not None},
 }
 _MOST_BYTES_BY_NAME = {
-    **dict.fromkeys((master_keys.MASTER_KEY_FILE, natural.FILE, CONFIG), _MOST_CONFIG_BYTES),
+    **dict.fromkeys((master_keys.MASTER_KEY_FILE, CONFIG), _MOST_CONFIG_BYTES),
     **{each.name: each.most_bytes for each in _BACKED_UP},
     DATABASE: 2**62,
 }
@@ -231,20 +232,17 @@ def _check_unpacked(unpacked: Unpacked, file: Path, config: Config, stack: ExitS
 
 def _new_settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None) -> Iterator[str]:
     """Yield lines for the settings that are new here. Raise StorageFailed for forbidden settings."""
-
-    def refuse(section: str, why: str) -> None:
-        raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
-
-    try:
-        layer = natural.read_layer(unpacked.stage, natural_plugins, refuse) or natural.Layer()
-    except ConfigError as error:
-        problem = str(error).replace(f"{unpacked.stage}/", "")
-        problem += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
-        raise StorageFailed(f"{file} is refused, and nothing was changed: {problem}") from None
     if toml is not None:
-        yield from shown_lines(CONFIG, natural.parse_toml(toml.decode()))
-    if not _have_same_content(unpacked.stage / natural.FILE, data / natural.FILE):
-        yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
+        yield from shown_lines(CONFIG, parse_toml(toml.decode()))
+    for name, settings_in in _SETTINGS.items():
+        try:
+            settings = settings_in(unpacked.stage)
+        except ConfigError as error:
+            problem = str(error).replace(f"{unpacked.stage}/", "")
+            problem += f"; to restore without it: tar --delete -f {file} {name}"
+            raise StorageFailed(f"{file} is refused, and nothing was changed: {problem}") from None
+        if not _have_same_content(unpacked.stage / name, data / name):
+            yield from shown_lines(name, settings)
 
 
 def _put_files_in_place(unpacked: Unpacked, data: Path, recordings: Path) -> None:

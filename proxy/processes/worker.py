@@ -36,7 +36,6 @@ from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, con
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
-from proxy.telemetry.loop_watch import hold_notes, watch_loop
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready, Revision
 from speech_engine.host.process_rights import forbid_dumps
@@ -144,7 +143,7 @@ async def _serve(
             side_task.add_done_callback(partial(_end_if_side_task_failed, worker, front))
         control_task = asyncio.create_task(control_server.serve(sockets=control))
         await worker.engines.wait_until_started(_ENGINE_START_WAIT_S)
-        async with watch_loop(hold_notes(worker.metrics)):
+        async with worker.open_features.serving():
             await front.run()
         control_server.should_exit = True
         await control_task

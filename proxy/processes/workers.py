@@ -10,13 +10,10 @@ import structlog
 
 from proxy.helpers.child import Child
 from proxy.helpers.child_supervisor import ChildSupervisor
+from proxy.supervisor_part import WorkerReply
 from speech_engine.host import pipe_messages
 
 _log = structlog.get_logger()
-
-
-WorkerReply = tuple[int, int, pipe_messages.Reply]
-"""A reply, behind the number of its worker and the generation of that worker."""
 
 
 class Workers:

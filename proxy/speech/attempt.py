@@ -13,7 +13,7 @@ from proxy.audio.frames_mp3 import Original
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.ledger import SpentAttempt
 from proxy.speech.deadline import AudioTimeout
-from speech_engine import EngineError, EngineFailed, EngineTimeout, SpeechJob
+from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavailable, SpeechJob
 
 
 class AttemptOutput(Protocol):
@@ -46,6 +46,10 @@ class RepeatedSound(Protocol):
     def was_read_to_the_end(self) -> bool:
         """Whether the engine has heard its end."""
         ...
+
+
+class RepeaterAway(EngineUnavailable):
+    """The repeating engine is away, busy or unable. All candidates share it, so no other one is tried."""
 
 
 class Attempt(msgspec.Struct, kw_only=True):

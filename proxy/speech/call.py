@@ -9,9 +9,9 @@ from functools import reduce
 import msgspec
 
 from policies import price, text_tags
-from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.price import MostCharge, Operation
+from policies.reading import Reading
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
 from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, OUTPUT_RATE_HZ, OutputForm

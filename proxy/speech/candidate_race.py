@@ -10,29 +10,26 @@ from functools import partial
 from typing import Any
 
 import structlog
-from msgspec.structs import replace
 
 from policies import provider_waits
-from policies.routing import Candidate, PostSpeaker, move_late_last
+from policies.routing import Candidate, move_late_last
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
+from proxy.helpers.outside import outside
 from proxy.ledger.budgets import Budgets
-from proxy.speech.attempt import Attempt, RepeatedSound, error_details, note_refusal
+from proxy.speech.attempt import Attempt, RepeatedSound, RepeaterAway, error_details, note_refusal
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import AudioTimeout
-from proxy.speech.engine_job import job_of, post_job_of
-from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_server_fault
+from proxy.speech.engine_job import job_of
 from proxy.speech.speech_request import SOURCE_HZ
-from proxy.speech.word_times import WordPositions
+from proxy.speech.spoken_word import no_words
 from speech_engine import (
     Convert,
     EngineError,
     EngineTimeout,
-    EngineUnavailable,
     Speak,
-    SpeechJob,
     UnsupportedText,
 )
 from speech_engine.host.engine_stream import EngineStream, run_to_end
@@ -61,6 +58,8 @@ class FirstAudio:
         self.command_for = catalogue.command_for
         self._budgets = budgets
         self._within_s = within_s
+        self._open_post = outside("proxy.speech_steps.post_steps", "open_post", _no_post)
+        self._words_of = outside("proxy.speech_steps.word_times", "words_of", no_words)
 
     def start_stream(
         self,
@@ -197,7 +196,7 @@ class FirstAudio:
         return CandidateStream(
             candidate,
             job,
-            partial(_positions, run, candidate, job),
+            partial(self._words_of, run, candidate, job),
             call.request.speed / job.speed,
             form,
             deadline,
@@ -226,56 +225,16 @@ class FirstAudio:
         if silent_s and model.info.is_local and call.goes_whole:
             # No candidate follows, so what the engine has begun goes on while nobody waits for its slot.
             attempt.deadline = stream.deadline.go_on(IDLE_S, partial(self._engines.has_line, model.engine))
-        if (post := stream.candidate.post) is not None:
-            self._expect_post(job, stream.candidate, post)
-            first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
-            events = PostStream(
-                first,
-                partial(self._open_post, call, attempt, stream, post),
-                hears_all_first=post.model.info.hears_all_first,
-            )
-            attempt.output = events.spoken
-            return events, events.spoken
+        if stream.candidate.post is not None:
+            return self._open_post(self._catalogue, call.totals.attempts, attempt, stream, job)
         if source is None:
             return engine.open(Speak(job), attempt.note_dispatch), None
         pcm = PcmInMemory(source.pcm, SOURCE_HZ)
         return engine.open(Convert(job), attempt.note_dispatch, pcm), source
 
-    def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
-        """Raise RepeaterAway if the repeating engine is known to be away, before speech is paid for."""
-        try:
-            self._engines[post.model.engine].check_available(Convert(post_job_of(job, candidate, post)))
-        except EngineUnavailable as error:
-            raise as_server_fault(error) from None
 
-    def _open_post(
-        self,
-        call: SpeechCall,
-        first: Attempt,
-        stream: CandidateStream,
-        post: PostSpeaker,
-        spoken: FirstSpeech,
-    ) -> EngineStream:
-        """Open the engine that repeats the speech, as a separate attempt, at the first sound."""
-        stream.deadline.end_silence()
-        attempt = Attempt(
-            part=first.part,
-            model=post.model,
-            characters=0,
-            output=stream,
-            rate=self._catalogue.provider_rate(post.model),
-            given_sound=spoken,
-        )
-        call.totals.attempts.append(attempt)
-        job = post_job_of(stream.job_with_deadline(), stream.candidate, post)
-        engine = self._engines[post.model.engine]
-        attempt.watch(stream.deadline, engine, job, provider_waits.LAST_SILENT_S)
-        return engine.open(Convert(job), attempt.note_dispatch, spoken)
-
-
-def _positions(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositions:
-    read = run.text_read(is_untagged=candidate.text_key[1])
-    return WordPositions(read, job.segments, run.part.start, run.places)
+def _no_post(*_: object) -> tuple[EngineStream, RepeatedSound]:
+    raise RepeaterAway("This server has no post-steps.")
 
 
 class CandidateRace:

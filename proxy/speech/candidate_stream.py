@@ -21,7 +21,7 @@ from proxy.audio.frames_mp3 import Mp3Frames, Original
 from proxy.audio.sound import Sound
 from proxy.speech.attempt import RepeatedSound
 from proxy.speech.deadline import AudioTimeout
-from proxy.speech.word_times import GrowingWords, InterpolatedWords, SpokenWord, WordPositions
+from proxy.speech.spoken_word import SpokenWord, TimedWords
 from speech_engine import (
     Audio,
     Encoded,
@@ -71,7 +71,7 @@ class CandidateStream:
         self,
         candidate: Candidate,
         job: SpeechJob,
-        find_places: Callable[[], WordPositions],
+        find_word_times: Callable[[], TimedWords],
         factor: float,
         form: OutputForm,
         deadline: AudioTimeout,
@@ -88,12 +88,9 @@ class CandidateStream:
         self.sample_rate_hz = form.sample_rate_hz
         self.seconds = 0.0
         self.units: float | None = None
-        self._find_places = find_places
-        self._words: list[SpokenWord] = []
+        self._find_word_times = find_word_times
         # The start of each segment in the answer, and after the last one the end.
         self._moments: list[tuple[int, float]] = []
-        self._interpolated_words: InterpolatedWords | None = None
-        self._growing_words: GrowingWords | None = None
         self._factor = factor
         self._form = form
         self._output: Sound | Frames | None = None
@@ -114,22 +111,13 @@ class CandidateStream:
         self._cap_s = inf if cap is None else cap / stated_hz
 
     @cached_property
-    def places(self) -> WordPositions:
-        return self._find_places()
+    def _word_times(self) -> TimedWords:
+        return self._find_word_times()
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
-        info = self.candidate.model.info
-        if info.times_words:
-            if self._growing_words is None:
-                self._growing_words = GrowingWords(self.places, self._words)
-            return self._growing_words.so_far(self.seconds / self._factor if self._is_over else None)
-        # A model that joins sentences may speak them together or apart, so their times are unknown.
-        if info.joins_segments or not isinstance(self._output, Sound):
-            return None
-        if self._interpolated_words is None:
-            self._interpolated_words = InterpolatedWords(self.places, self._moments)
-        return self._interpolated_words.so_far()
+        moments = self._moments if isinstance(self._output, Sound) else None
+        return self._word_times.timed_so_far(moments, self.seconds / self._factor if self._is_over else None)
 
     @property
     def has_manifest(self) -> bool:
@@ -272,9 +260,4 @@ class CandidateStream:
     def _add_words(self, words: Words) -> None:
         if not self._rate_hz or not 0 <= words.segment < len(self.job.segments):
             raise EngineFailed("The engine timed words of a segment that it was not given.")
-        for word in words.words:
-            seconds = word.sample_offset / self._rate_hz / self._factor
-            spoken_word = self.places.locate(words.segment, word, seconds)
-            # The words of one expansion are one word of the text, which begins with the first of them.
-            if not self._words or self._words[-1].place != spoken_word.place:
-                self._words.append(spoken_word)
+        self._word_times.add_timed(words, self._rate_hz * self._factor)

@@ -11,7 +11,7 @@ from proxy.speech.candidate_race import FirstAudio, WaitUntilFree
 from proxy.speech.part_check import PlanCheck
 from proxy.speech.speech_stream import SpeechStream
 from proxy.speech.spill import SpillQuota
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 from speech_engine import SpeechJob
 
 

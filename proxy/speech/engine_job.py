@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 
-from msgspec.structs import replace
-
 from policies import estimate, segments
-from policies.routing import Candidate, PostSpeaker
+from policies.routing import Candidate
 from proxy.audio.formats import OutputForm
 from proxy.audio.frames import COUNTED_FORMATS
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
@@ -73,28 +71,6 @@ def job_of(
         extra=decode_extra(extra_of(request.extra, info)) if request.extra else {},
         # A retry without a seed does not go whole: its text is cut in another way, so its speech differs.
         goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.retries),
-    )
-
-
-def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
-    """Return the job of the engine that repeats a candidate's speech: about as long, without a text."""
-    most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
-    return replace(
-        job,
-        model=post.model.info.id,
-        voice=post.voice,
-        segments=(),
-        speed=1.0,
-        pitch=post.pitch,
-        emotion=None,
-        max_samples=None if most is None else round(most * post.model.info.sample_rate_hz / stated_hz),
-        pronunciations=(),
-        credential=post.credential,
-        # It never works on a remote machine, which finds a step by its name.
-        step="",
-        follows_s=0.0,
-        instructions="",
-        extra={},
     )
 
 

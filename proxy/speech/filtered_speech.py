@@ -11,7 +11,7 @@ from proxy.audio.formats import Chunk, OutputForm, Tail
 from proxy.speech.call import SpeechCall
 from proxy.speech.sound_filter import OpenFilter, SoundFilter
 from proxy.speech.speech_stream import ChunkReader, Speech
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 
 
 async def begin_filtered(

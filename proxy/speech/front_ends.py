@@ -12,8 +12,6 @@ from typing import TypeVar
 import structlog
 
 from policies.lexicon import Words
-from policies.markdown import reading
-from policies.markdown.reading import Code, Markdown, Reading
 from policies.routing import FrontEndNames
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
@@ -50,11 +48,10 @@ class FrontEnds:
     def revision(self, name: str) -> str:
         return str(getattr(self._by_name.get(name), "revision", ""))
 
-    async def read(self, text: str, markdown: Markdown, code: Code, within_s: float) -> Reading | None:
-        """Read a text without its marks, in a thread. Return None if it has none. Raises EngineTimeout."""
+    async def read(self, work: Callable[[], T], within_s: float) -> T:
+        """Read a text without its marks, in a thread. Raises EngineTimeout."""
         try:
             async with asyncio.timeout(within_s):
-                work = partial(reading.read_markdown, text, markdown, code)
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             raise EngineTimeout("The text could not be read in time.", retry_after_s=2.0) from None

@@ -22,7 +22,7 @@ from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import ChunkReader, Speech
 from proxy.speech.spill import ReaderPace, SpillQuota
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 from speech_engine import EngineError, UnsupportedText
 from speech_engine.host.engine_stream import run_to_end
 

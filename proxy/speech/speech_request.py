@@ -5,7 +5,7 @@ A field's description is also the text of its 400. The OpenAPI document comes fr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -13,13 +13,14 @@ import msgspec
 
 from policies import language, lexicon
 from policies.lexicon import MOST_INLINE_WORDS, NO_LEXICON, Words
-from policies.markdown.reading import Code, Markdown
+from policies.reading import Code, Markdown
 from policies.text_tags import NEUTRAL, EmotionTags
 from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, find_form
 from proxy.config import fields
 from proxy.config.fields import missing_parameter
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
+from proxy.helpers.outside import outside
 from proxy.speech.client_fields import NO_EXTRA_FIELDS, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.part_check import CheckKind, OnWrong
@@ -31,7 +32,6 @@ from proxy.speech.speech_body import (
     check_text,
     read_voice,
 )
-from proxy.speech.ssml_body import body_of_ssml, lexicon_with, read_speech
 from speech_engine.redacted import Redacted
 
 MAX_BODY_BYTES = 256 * 1024
@@ -145,7 +145,7 @@ def parse_speech(
     if not json_fields.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(json_fields, client_fields() - _OWN_FIELDS)
     if parsed.input_type == "ssml":
-        parsed = body_of_ssml(parsed, json_fields)
+        parsed = outside("proxy.text_rules.ssml_body", "body_of_ssml", _no_ssml)(parsed, json_fields)
     if parsed.markdown == "on" or parsed.word_times is not None:
         ignored += _unfollowed_fields(parsed, answer)
     tag = parsed.language
@@ -181,12 +181,8 @@ def parse_speech(
     )
 
 
-def with_ssml(request: SpeechRequest, inside: str) -> SpeechRequest:
-    """Return a request that says what is inside of a <speak>. Raises InvalidRequest."""
-    document, lexicon = read_speech(inside, is_inside=True), request.lexicon
-    if document.words:
-        lexicon = checked_words(lexicon_with(lexicon, document.words), "lexicon", MOST_INLINE_WORDS)
-    return msgspec.structs.replace(request, text=document.text, lexicon=lexicon)
+def _no_ssml(_body: SpeechBody, _sent: Mapping[str, msgspec.Raw]) -> SpeechBody:
+    raise InvalidRequest("This server reads no SSML.", param="input_type", code="feature_off")
 
 
 def _answer_of(body: SpeechBody) -> tuple[AnswerKind, str]:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from proxy.audio.formats import Chunk
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 
 PIECE_BYTES = 48 * 1024
 """The most bytes of a piece of a whole sound. In base64 they are 64 KiB, without padding."""

@@ -12,9 +12,10 @@ from functools import partial
 from policies import estimate
 from policies import segments as cutting
 from policies.lexicon import count_added, find_pronunciations, sounding_length
-from policies.markdown.reading import MAY_HAVE_MARKS
 from policies.paragraphs import paragraph_ranges, paragraph_starts
+from policies.reading import TextRule
 from proxy.errors import InvalidRequest, from_engine
+from proxy.helpers.outside import outside
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds, Prepare
 from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
@@ -30,6 +31,7 @@ _SHORT_PARTS = 4
 class TextPreparation:
     def __init__(self, front_ends: FrontEnds) -> None:
         self._front_ends = front_ends
+        self._rules: Sequence[TextRule] = outside("proxy.text_rules.markdown", "RULES", ())
 
     async def prepare(self, call: SpeechCall, within_s: float) -> None:
         """Prepare each part with each front-end of its candidates.
@@ -50,14 +52,9 @@ class TextPreparation:
                 run.texts.update((candidate.text_key, no_text) for candidate in run.candidates)
             return
         until, sent = time.monotonic() + within_s, call.request.text
-        if MAY_HAVE_MARKS[markdown := call.request.markdown](sent):
-            try:
-                reading = await self._front_ends.read(sent, markdown, call.request.code, within_s / 2)
-            except EngineTimeout as error:
-                raise from_engine(error) from None
-            if reading is not None:
-                for run in call.totals.parts:
-                    run.leave_out_marks(reading)
+        for rule in self._rules:
+            if rule.may_have_marks(sent) and call.request.markdown != "off":
+                await self._leave_out_marks(call, rule, within_s / 2)
         runs = call.totals.parts
         is_short = _is_short(runs)
         starts = tuple(paragraph_starts(sent)) if len(sent.splitlines()) > 1 else ()
@@ -71,6 +68,16 @@ class TextPreparation:
             for run, text in zip(its_runs, texts, strict=True):
                 run.texts[name, is_untagged] = text
         _check_lengths(runs)
+
+    async def _leave_out_marks(self, call: SpeechCall, rule: TextRule, within_s: float) -> None:
+        work = partial(rule.read, call.request.text, call.request.code)
+        try:
+            reading = await self._front_ends.read(work, within_s)
+        except EngineTimeout as error:
+            raise from_engine(error) from None
+        if reading is not None:
+            for run in call.totals.parts:
+                run.leave_out_marks(reading)
 
 
 def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[PartRun]]:

@@ -12,7 +12,7 @@ import msgspec
 from speech_engine.bounds import MOST_JOBS, Line, Text
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
-from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls
+from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls, ProcessJobs
 from speech_engine.redacted import Redacted
 
 
@@ -267,6 +267,7 @@ class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
 
 
 Question = MetricsQuestion | PlansQuestion | ForgetQuestion
+HostNews = HostState | ProcessJobs
 Reply = MetricsReport | PlansInUse | VoiceForgotten
 WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord | ClusterWord
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked

@@ -7,10 +7,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from proxy.config import natural
 from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
-from proxy.features.models import natural_file, natural_voices
+from proxy.features.models import natural, natural_file, natural_voices
 from proxy.features.models.listing import open_galleries
 from tests.server import Server, running
 from tests.waiting import until

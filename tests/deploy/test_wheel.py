@@ -13,8 +13,8 @@ import pytest
 
 from fakes.shop import variables
 from proxy.cli.main import is_trial_server, with_dev_key
-from proxy.config import natural
 from proxy.feature_list import load_config
+from proxy.features.models import natural
 from tests.deploy.test_natural_serve import AWAY, LINE, engine_of, require_index, said
 from tests.server import Server, running
 from tests.tables import each_row

@@ -1,4 +1,4 @@
-"""docs/cluster.md, from one server to three behind nginx, and its change of a key."""
+"""docs/machines.md, from one server to three behind nginx, and its change of a key."""
 
 import re
 import socket
@@ -22,15 +22,20 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-_PAGE = pages.ROOT / "docs" / "cluster.md"
+_PAGE = pages.ROOT / "docs" / "machines.md"
 _TEXT = _PAGE.read_text()
-_COMMANDS = [line[2:] for block in pages.blocks(_PAGE, "console") for line in block.text.splitlines()]
+_COMMANDS = [
+    line[2:]
+    for block in pages.blocks(_PAGE, "console")
+    for line in block.text.splitlines()
+    if block.line < _TEXT[: _TEXT.index("## Engines on other machines")].count("\n")
+]
 _HERE = {"VOXGATE_SERVER__HOST": "127.0.0.1"}
 _SPOKEN = {"model": "tone", "input": "Hello.", "response_format": "pcm"}
 
 
 def _configuration(folder: Path, url: str, redis: str) -> str:
-    (block,) = pages.blocks(_PAGE, "toml")
+    block = pages.blocks(_PAGE, "toml")[0]
     default, _, engines = ALONE.partition("[engines.tone]")
     text = block.text.replace("[server]", default).replace("10.0.0.10", "127.0.0.1")
     text = re.sub(r'"postgresql://.*"', f'"{url}"', re.sub(r'"redis://.*"', f'"{redis}"', text))

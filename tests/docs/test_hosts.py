@@ -1,4 +1,4 @@
-"""docs/hosts.md from the certificates to speech, with addresses of this machine and the stand-in engine."""
+"""docs/machines.md from the certificates to speech from another machine, here with the stand-in engine."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-_PAGE = pages.ROOT / "docs" / "hosts.md"
+_PAGE = pages.ROOT / "docs" / "machines.md"
 _FIRST_COMMANDS = [
     "voxgate certificates make certificates",
     "voxgate check",
@@ -26,8 +26,9 @@ _FIRST_COMMANDS = [
 
 def test_a_reader_has_speech_from_another_machine(tmp_path: Path) -> None:
     commands = [line[2:] for block in pages.blocks(_PAGE, "console") for line in block.text.splitlines()]
-    assert commands[: len(_FIRST_COMMANDS)] == _FIRST_COMMANDS
-    host, gateway = (block.text.replace("xtts", "tone") for block in pages.blocks(_PAGE, "toml")[:2])
+    begins = commands.index(_FIRST_COMMANDS[0])
+    assert commands[begins : begins + len(_FIRST_COMMANDS)] == _FIRST_COMMANDS
+    host, gateway = (block.text.replace("xtts", "tone") for block in pages.blocks(_PAGE, "toml")[1:3])
     port, metrics = free_port(), free_port()
     host = host.replace("10.0.0.5:7070", f"127.0.0.1:{port}").replace('device = "cuda"\n', "")
     gateway = gateway.replace("10.0.0.5:7070", f"127.0.0.1:{port}")
@@ -37,9 +38,9 @@ def test_a_reader_has_speech_from_another_machine(tmp_path: Path) -> None:
     for folder, text in ((there, host), (here, ALONE.replace("[engines.tone]\n", "") + gateway)):
         folder.mkdir()
         (folder / "config.toml").write_text(text)
-    _run(commands[0], there)
+    _run(_FIRST_COMMANDS[0], there)
     (here / "certificates").symlink_to(there / "certificates")
-    _run(commands[1], there)
+    _run(_FIRST_COMMANDS[1], there)
     with subprocess.Popen(
         [VOXGATE, "host"], cwd=there, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:

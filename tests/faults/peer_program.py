@@ -25,23 +25,23 @@ from plugins.openai.realtime.settings import RealtimeSettings
 from plugins.openai.settings import OpenAISettings
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import RunpodSettings
-from proxy.access.limits_redis import open_redis
 from proxy.access.windows import Limit
 from proxy.config.sections import Upstream, VaultSection
 from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.engines.providers.refreshing import keep_refreshed
 from proxy.errors import RequestFailed
+from proxy.features.cluster.limits_redis import open_redis
 from proxy.features.mail import smtp
 from proxy.features.mail.section import read_url
 from proxy.features.mail.smtp import SmtpConnections
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.fetching import FileToFetch, HubPatience, fetch
 from proxy.features.models.part_file import PartFile
+from proxy.features.monitoring.loop_watch import LoopHold, watch_loop
 from proxy.features.payments.provider import ProviderFailed
 from proxy.features.webhooks.sender import Sender, WebhookRequest
 from proxy.file_store.master_keys import VaultFailed
 from proxy.file_store.objects import Bucket
-from proxy.telemetry.loop_watch import LoopHold, watch_loop
 from speech_engine import (
     HEARING_HZ,
     Audio,

@@ -1,4 +1,4 @@
-"""WebSockets through nginx as docs/cluster.md has it: its pool gives a socket any connection that is free."""
+"""WebSockets through nginx as docs/machines.md has it: its pool gives a socket any connection that is free."""
 
 import asyncio
 import re
@@ -9,11 +9,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from proxy.http.socket import ClientSocket, SocketEndpoint
+from proxy.features.sockets.http.socket import ClientSocket, SocketEndpoint
 from tests.docs import pages
 from tests.docs.pages import ROOT
 from tests.features.cluster.gateways import nginx
-from tests.proxy.http.socket_rig import ECHO, ECHOING, socket_port
+from tests.features.sockets.http.socket_rig import ECHO, ECHOING, socket_port
 from tests.proxy.http.sockets import Address, calling
 from tests.server import free_port
 
@@ -24,7 +24,7 @@ PLAIN = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 def documented(address: Address, port: int) -> str:
     """The page's configuration, with the test's addresses and without TLS."""
-    (block,) = pages.blocks(ROOT / "docs/cluster.md", "nginx")
+    (block,) = pages.blocks(ROOT / "docs/machines.md", "nginx")
     text = re.sub(r"listen 443 ssl;\n(.*\n){3}", f"listen 127.0.0.1:{port};\n", block.text)
     return re.sub(r"10\.0\.0\.1[123]:8000", f"127.0.0.1:{address[1]}", text)
 

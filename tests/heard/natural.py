@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.config import config_toml, natural
+from proxy.config import config_toml
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
-from proxy.features.models import natural_writer
+from proxy.features.models import natural, natural_writer
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import GalleryModel, open_galleries

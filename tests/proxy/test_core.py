@@ -1,4 +1,4 @@
-"""The core stands alone: a server of which no feature can be imported speaks, limits and keeps its books."""
+"""The core stands alone: without all that is outside of it, a server speaks, limits and keeps its books."""
 
 import json
 import subprocess
@@ -28,12 +28,16 @@ async def test_a_server_without_features_speaks_and_limits(new_store_url: str, t
     assert min(found["formats"].values()) > 1000
     assert (found["fallback"], found["refused"]) == ("tone/standard", [200, 200, 200, 429, 429])
     assert (found["form"], found["background"]["error"]["code"]) == (415, "feature_off")
-    assert found["natural"] == ["engines.kokoro", "models.tts-1-hd"]
+    assert (found["marks"], found["ssml"]["error"]["code"]) == (200, "feature_off")
     assert found["accounts"] == 3
     async with open_store(new_store_url, tmp_path / "data") as store:
         books = await verify(store)
     assert books.is_clean
-    assert books.requests == len(FORMATS) + 4
+    assert books.requests == len(FORMATS) + 5
+
+
+def test_with_models_alone_natural_toml_counts(tmp_path: Path) -> None:
+    assert _run_server(tmp_path, "sqlite", "models")["natural"] == ["engines.kokoro", "models.tts-1-hd"]
 
 
 def test_with_admin_alone_it_lists_voices_and_is_administered(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_each_file_is_read_by_a_command() -> None:
     assert TESTS / "faults/test_cluster_kills.py" in read[SLOW] - read[FAST]
     assert TESTS / "policies/routing/test_decision.py" in read[FAST] - read[SLOW]
     assert TESTS / "features/console/test_frame.py" in read[SLOW] & read[FAST]
-    assert TESTS / "proxy/telemetry/test_loop_watch.py" in read[FAST_CLOCK] & read[FAST]
+    assert TESTS / "features/monitoring/test_loop_watch.py" in read[FAST_CLOCK] & read[FAST]
     assert may_hold(TESTS / "faults", SLOW)
     makefile = (TESTS.parent / "Makefile").read_text()
     for marker in ("slow", "not slow"):

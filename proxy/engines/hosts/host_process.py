@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from proxy.errors import HostLost
 from speech_engine import API_VERSION, EngineUnavailable
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import ProcessJobs
+from speech_engine.host.figure_sums import add_figures
 from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, Input, Pcm, PutReply, PutSample
 from speech_engine.host.pipe_messages import HostState
 
@@ -264,3 +265,21 @@ class _Inputs:
             begin, self._begin = self._begin, None
             return begin
         return Pcm(await anext(self._pcm))
+
+
+def local_channel(state: HostState) -> Any:
+    return grpc.aio.insecure_channel(messages.target(state.address), options=messages.CHANNEL_OPTIONS)
+
+
+def sum_of_health(reports: Sequence[messages.HealthReport]) -> messages.HealthReport:
+    """Return the health of several processes together."""
+    return messages.HealthReport(
+        sum(answer.slots for answer in reports),
+        sum(answer.running for answer in reports),
+        sum(answer.waiting for answer in reports),
+        sum(answer.waiting_s for answer in reports),
+        device=", ".join(sorted({answer.device for answer in reports} - {""})),
+        memory_gb=sum(answer.memory_gb for answer in reports),
+        figures=add_figures([answer.figures for answer in reports if answer.figures]),
+        wait_s=min((answer.wait_s for answer in reports), default=0.0),
+    )

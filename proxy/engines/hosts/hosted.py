@@ -11,14 +11,13 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import msgspec
 import structlog
 
 from policies.device_reservations import TRY_AGAIN_S
 from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects
 from proxy.engines.hosts.hello_engine import HelloEngine
-from proxy.engines.hosts.host_process import HelloRefused, HostProcess
+from proxy.engines.hosts.host_process import HelloRefused, HostProcess, local_channel, sum_of_health
 from proxy.engines.hosts.host_stream import HostStream
 from proxy.engines.hosts.local_samples import find_model
 from proxy.engines.hosts.process_choice import PATIENCE_S, ProcessChoice, voice_of
@@ -28,8 +27,7 @@ from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJo
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import FORGOTTEN_S, ProcessJobs
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
-from speech_engine.host.figure_sums import add_figures
-from speech_engine.host.pipe_messages import HostState
+from speech_engine.host.pipe_messages import HostNews, HostState
 
 if TYPE_CHECKING:
     from proxy.engines.hosts.cluster.channels import Channels
@@ -135,7 +133,27 @@ class HostedEngine(HelloEngine):
         is_loading = self.state == "starting" and not self.models()
         return is_loading and time.monotonic() - self._last_start_at < self.brings_voices_within_s
 
-    def update_host(self, state: HostState) -> None:
+    @property
+    def is_busy(self) -> bool:
+        return any(process.running for process in self._processes.values())
+
+    @property
+    def has_line(self) -> bool:
+        """Whether texts wait for a slot, as far as this worker knows."""
+        return sum(process.load for process in self._processes.values()) > self.slots
+
+    def update_host(self, news: HostNews) -> None:
+        if isinstance(news, ProcessJobs):
+            if (process := self._processes.get(news.process)) is not None:
+                process.note_jobs(news)
+            return
+        try:
+            self._note_state(news)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its host's state ends itself alone
+            _log.error("engine.host.failed", engine=self.name, exc_info=error)
+            self.refuse(news, f"its host's state cannot be used: {type(error).__name__}")
+
+    def _note_state(self, state: HostState) -> None:
         """Note the new state of one process. Say Hello to the process if it is ready."""
         self.states[state.process] = state
         self.changed.set()
@@ -161,10 +179,6 @@ class HostedEngine(HelloEngine):
             del self.states[state.process]
             self._has_room.set()
         self._admit_other_models()
-
-    def note_jobs(self, jobs: ProcessJobs) -> None:
-        if (process := self._processes.get(jobs.process)) is not None:
-            process.note_jobs(jobs)
 
     def _end_last_life(self, state: HostState) -> None:
         """Close what is left of the process that had this number before the new state."""
@@ -219,17 +233,7 @@ class HostedEngine(HelloEngine):
         question, kind = messages.HealthQuestion(), messages.HealthReport
         questions = [each.ask("Health", question, kind, HEALTH_S) for each in list(self._processes.values())]
         answers = await asyncio.gather(*questions, return_exceptions=True)
-        healthy = [answer for answer in answers if isinstance(answer, messages.HealthReport)]
-        return messages.HealthReport(
-            sum(answer.slots for answer in healthy),
-            sum(answer.running for answer in healthy),
-            sum(answer.waiting for answer in healthy),
-            sum(answer.waiting_s for answer in healthy),
-            device=", ".join(sorted({answer.device for answer in healthy} - {""})),
-            memory_gb=sum(answer.memory_gb for answer in healthy),
-            figures=add_figures([answer.figures for answer in healthy if answer.figures]),
-            wait_s=min((answer.wait_s for answer in healthy), default=0.0),
-        )
+        return sum_of_health([each for each in answers if isinstance(each, messages.HealthReport)])
 
     def open(
         self,
@@ -352,7 +356,7 @@ class HostedEngine(HelloEngine):
         if self.states.get(state.process) is not state:
             return
         try:
-            channel = _local_channel(state) if self._channels is None else self._channels.open(state.address)
+            channel = local_channel(state) if self._channels is None else self._channels.open(state.address)
         except ValueError as error:
             self.refuse(state, str(error))
             return
@@ -388,10 +392,6 @@ class HostedEngine(HelloEngine):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _local_channel(state: HostState) -> Any:
-    return grpc.aio.insecure_channel(messages.target(state.address), options=messages.CHANNEL_OPTIONS)
 
 
 def _reason_with_host(state: HostState) -> str:

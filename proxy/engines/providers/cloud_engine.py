@@ -108,6 +108,10 @@ class CloudEngine:
     def slots(self) -> int:
         return sum(key.slots.count for key in self.keys)
 
+    @property
+    def has_line(self) -> bool:
+        return any(key.slots.waiting for key in self.keys)
+
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models of the first key that knows any. A refused key knows none."""
         return next((key.hello.models for key in self.keys if key.hello.models), ())

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 import structlog
 
 from policies import breaker, provider_waits
 from policies.breaker import CLOSED, Breaker, Outcome
-from proxy.access.windows import KeyState
+from proxy.access.windows import KeyState, KeyStates
 from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
@@ -43,9 +44,6 @@ from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import hello_of
 from speech_engine.host.slot_turn import SlotTurn
 from speech_engine.host.slots import Slots
-
-if TYPE_CHECKING:
-    from proxy.access.provider_states import ProviderStates
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
 """The key is refused, and another key may be tried."""
@@ -166,7 +164,7 @@ class ProviderKey:
             self._set_own_breaker(turn.tenant, breaker.start_try(own, turn.tenant))
         try:
             states = self.pace.states
-            if states is not None and turn.is_probe and not await states.claim(self.pace.name, turn.tenant):
+            if states and turn.is_probe and not await states.claim_probe(self.pace.name, turn.tenant):
                 self.leave(turn, "left")
                 return None
             if not self.slots.take_now(turn):
@@ -332,6 +330,17 @@ _LONGEST_PAUSE_S = 60.0
 """A provider may not ask for a longer pause: a wrong clock must not cost a day."""
 
 
+class NoSharing:
+    """Shares the states of keys with other gateways: here there are none."""
+
+    def share_key(self, key: ProviderKey, engine: str, secret: str) -> None:
+        """Share a key. It has the same name in all gateways with this engine, credential and secret."""
+
+    @asynccontextmanager
+    async def exchanging(self) -> AsyncIterator[None]:
+        yield
+
+
 class ProviderPace:
     """The pace of one key: `rpm` requests a minute, None for no limit. A provider may ask for a pause.
 
@@ -340,7 +349,7 @@ class ProviderPace:
     """
 
     def __init__(self, rpm: int | None) -> None:
-        self.states: ProviderStates | None = None
+        self.states: KeyStates | None = None
         self.name = ""
         self.paused_until = 0.0
         self._rpm = rpm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policies.plans import Plan, Terms
 from policies.price import Minutes, Priced, minutes_for_credits
-from proxy.config import natural
+from proxy.config import defaults
 from proxy.config.sections import Config
 
 
@@ -21,7 +21,7 @@ def allowed_minutes(plan: Plan | Terms, config: Config) -> Minutes | None:
 
 def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
     """Return the models that may speak for a plan: those with a price, and those that are free."""
-    hearing = natural.hearing_candidates(config.engines)
+    hearing = defaults.hearing_candidates(config.engines)
     full_names = {full for alias, fulls in config.models.items() if alias not in hearing for full in fulls}
     full_names |= {name for name in plan.prices.models if "/" in name}
     models_with_price: list[str] = []

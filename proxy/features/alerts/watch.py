@@ -14,8 +14,9 @@ import structlog
 from policies import alerts
 from policies.alerts import TITLES, Alert, AlertChange, Trouble
 from proxy.catalogue.cluster import ClusterView
-from proxy.engines.engine_list import Engines, LiveEngine
+from proxy.engines.engine_list import Engines
 from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.source import LiveEngine
 from proxy.features.alerts import records
 from proxy.features.alerts.section import AlertSection
 from proxy.features.mail.mails import Mails

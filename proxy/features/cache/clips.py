@@ -15,7 +15,7 @@ import msgspec
 
 from proxy.file_store import locked_files
 from proxy.speech.speech_stream import PIECE_BYTES, SoundDigest
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 from speech_engine.redacted import Redacted
 
 BLOCK_BYTES = 256 * 1024

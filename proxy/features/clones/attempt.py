@@ -12,8 +12,8 @@ import structlog
 
 from policies.plans import Terms
 from proxy.catalogue.clones import CloneTarget
-from proxy.engines.engine_list import LiveEngine
 from proxy.engines.hosts.sample_source import SampleUnavailable
+from proxy.engines.source import LiveEngine
 from proxy.errors import RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules
 from proxy.features.clones.bills import CloneBills

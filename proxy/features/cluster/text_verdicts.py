@@ -43,7 +43,7 @@ SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
 @asynccontextmanager
 async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
     """Share the verdicts of this worker's engines that have a cluster, until the end of the block."""
-    suspects = {} if context.engines is None else context.engines.cluster_suspects()
+    suspects = _cluster_suspects(context)
     masters = context.vault.masters.read_if_any() if suspects else None
     if masters is None:
         yield
@@ -52,6 +52,16 @@ async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
     task = RepeatingTask("verdicts on texts", exchange.wait_and_exchange, 0.0, context.metrics)
     async with aclosing(task):
         yield
+
+
+def _cluster_suspects(context: AppContext) -> dict[str, ClusterSuspects]:
+    """Return what is known of deadly texts, for each engine that has a cluster."""
+    if context.engines is None or not context.config_at_start.used_clusters:
+        return {}
+    from proxy.engines.hosts.hosted import HostedEngine
+
+    hosted = {name: each for name, each in context.engines.items() if isinstance(each, HostedEngine)}
+    return {name: each.suspects for name, each in hosted.items() if each.suspects is not None}
 
 
 class VerdictExchange:

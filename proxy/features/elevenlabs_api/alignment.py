@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 from speech_engine.redacted import Redacted
 
 

@@ -18,11 +18,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.elevenlabs_api.lists import CatalogueLists
     from proxy.features.elevenlabs_api.session import StreamParts
     from proxy.features.elevenlabs_api.sockets import socket_endpoints
+    from proxy.features.sockets.http.open_sockets import OpenSockets
     from proxy.features.voice_list.voices import VoiceTools
 
     # `parts` has those of the newest revision alone.
     newest, parts = context.find(NewestUtterances), list[StreamParts]()
-    opened = socket_endpoints(lambda: parts[-1])
+    sockets, opened = context.find(OpenSockets), socket_endpoints(lambda: parts[-1])
 
     def additions_for(revision: RevisionContext) -> Additions:
         speaking, voices, answering = revision.speaking, VoiceTools.of(revision), revision.answering
@@ -35,7 +36,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         ]
         parts[:] = [StreamParts(reader, newest.utterances, context.ledger)]
         dialect = Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)
-        return Additions(dialects=[dialect], sockets=opened)
+        return Additions(dialects=[dialect], sockets=sockets.socket_endpoints(opened))
 
     yield FeatureInstance(context, additions_for)
 

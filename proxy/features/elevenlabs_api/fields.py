@@ -21,7 +21,7 @@ from proxy.http.replies import encode_json
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import MAX_INPUT, Seed, VoiceName
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
-from proxy.speech.ssml_body import read_speech
+from proxy.text_rules.ssml_body import read_speech
 from speech_engine.redacted import Redacted
 
 _RATES_HZ = (8000, 16000, 22050, 24000, 44100, 48000)

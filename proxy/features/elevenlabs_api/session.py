@@ -24,6 +24,7 @@ from proxy.features.elevenlabs_api.messages import (
     read_message,
 )
 from proxy.features.elevenlabs_api.ssml_texts import SsmlTexts
+from proxy.features.sockets.http.socket import LEAVING_MESSAGE, ClientSocket
 from proxy.features.sockets.utterances.utterance import MOST_TEXT, Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
 from proxy.features.sockets.utterances.values import (
@@ -34,7 +35,6 @@ from proxy.features.sockets.utterances.values import (
     UtteranceSettings,
 )
 from proxy.http.replies import encode_json
-from proxy.http.socket import LEAVING_MESSAGE, ClientSocket
 from proxy.ledger import Ledger, StreamsTaken
 from proxy.storage.store import StorageFailed
 

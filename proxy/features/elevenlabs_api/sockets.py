@@ -10,8 +10,8 @@ from proxy.errors import InvalidRequest
 from proxy.features.elevenlabs_api.contexts import Contexts, OneContext
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.session import SocketOptions, StreamInputSession, StreamParts
+from proxy.features.sockets.http.socket import IDLE_S, ClientSocket, SocketEndpoint
 from proxy.features.sockets.utterances.values import UtteranceSettings
-from proxy.http.socket import IDLE_S, ClientSocket, SocketEndpoint
 from proxy.ledger import Payer, StreamsTaken
 
 _ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from policies.lexicon import Words
-from proxy.speech.ssml_body import read_speech
+from proxy.text_rules.ssml_body import read_speech
 
 MOST_HELD = 2_000
 """So many characters may wait for the end of an element."""

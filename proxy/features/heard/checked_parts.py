@@ -23,7 +23,8 @@ from proxy.speech.part import Part
 from proxy.speech.part_check import PartVerdict, SpokenWrong
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.spill import SpillQuota
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps.word_times import positions_of
 from speech_engine import EngineError, SpeechJob
 
 LONGEST_S = 60.0
@@ -248,7 +249,7 @@ class PartsOfCall(CheckedParts):
                 again=run.retries,
                 candidate=stream.candidate,
                 job=stream.job,
-                places=stream.places,
+                places=positions_of(run, stream.candidate, stream.job),
                 pcm=pcm,
                 rate_hz=stream.sample_rate_hz,
                 within_s=within_s,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from proxy.catalogue.recognition import LocalRecognition
-from proxy.config import natural
+from proxy.config import defaults
 from proxy.config.finding import Finding, note
 from proxy.config.sections import Config
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
@@ -46,7 +46,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 def _check_jobs(config: Config) -> Iterator[Finding]:
     """Yield a note if there is a recogniser, and jobs are not heard."""
     # The names of the recognisers do not depend on engines, their candidates do.
-    if config.models.keys() & natural.hearing_candidates({}).keys() and not SECTION.of(config).jobs:
+    if config.models.keys() & defaults.hearing_candidates({}).keys() and not SECTION.of(config).jobs:
         yield note("heard", "jobs are heard only if they ask for it", "jobs = true in [heard] has all heard")
 
 

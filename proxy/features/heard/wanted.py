@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from proxy.speech.part_check import WrongWords
-from proxy.speech.word_times import WordPositions
+from proxy.speech_steps.word_times import WordPositions
 from speech_engine import Segment
 from speech_engine.events import Word
 from speech_engine.text.comparing import WordRun

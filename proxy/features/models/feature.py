@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
-from proxy.config.finding import Finding, ProbeResults, note
+from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
-from proxy.feature import AppContext, Feature, FeatureInstance
+from proxy.feature import AppContext, BackedUp, Feature, FeatureInstance
+from proxy.features.models.natural import FILE, settings_in
 from proxy.telemetry.background import RepeatingTask
 
 _LOOK_S = 1.0
@@ -20,12 +22,25 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(context)
         return
     from proxy.features.models.fetch_note import FetchWatch
+    from proxy.features.models.late_engines import LateEngines
     from proxy.features.models.listing import open_galleries
 
+    context.engines.late = late = LateEngines(context.engines.__getitem__)
     watch = FetchWatch(context.engines, context.config_at_start)
     context = context._replace(model_command_for=open_galleries(context.registry).command_for)
-    async with aclosing(RepeatingTask("look at a fetch", watch.show_progress, _LOOK_S, context.metrics)):
+    looking = RepeatingTask("look at a fetch", watch.show_progress, _LOOK_S, context.metrics)
+    async with aclosing(late), aclosing(looking):
         yield FeatureInstance(context)
+
+
+def _natural_findings(config: Config, *_found: object) -> Iterator[Finding]:
+    """Yield a finding about the sections from natural.toml, and a note for each that has no effect."""
+    for remark in config.warnings:
+        if remark.key == FILE:
+            yield note("config", remark.text, "run voxgate voices natural, or delete it", name=remark.key)
+    if config.natural:
+        file = str(Path(config.data) / FILE)
+        yield ok("config", f"{', '.join(config.natural)}: beneath your own file", name=file)
 
 
 def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
@@ -49,4 +64,10 @@ def _robot(config: Config, *_found: object) -> Iterator[Finding]:
         yield note("voices", "speech is a robot's", "run voxgate voices natural", name="espeak")
 
 
-FEATURE = Feature("models", _open, checks=(_older_voices, _robot), doctor=(("voices", _robot),))
+FEATURE = Feature(
+    "models",
+    _open,
+    backed_up=(BackedUp(FILE, 1024 * 1024, settings_in=settings_in),),
+    checks=(_natural_findings, _older_voices, _robot),
+    doctor=(("voices", _robot),),
+)

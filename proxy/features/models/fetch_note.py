@@ -8,19 +8,16 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from proxy.config.sections import Config
-from proxy.engines.engine_list import WITHOUT_HOSTS, Engines
+from proxy.engines.engine_list import Engines
 from proxy.engines.environments.environment_build import BuildProgress
+from proxy.engines.source import WITHOUT_HOSTS, EngineWithHosts
 from proxy.engines.stored_models import FETCH_NOTE, FETCH_SILENT_S, ModelStore
 from proxy.features.models.listing import FIRST, GalleryModel
 from speech_engine.host.pipe_messages import HostState
-
-if TYPE_CHECKING:
-    from proxy.engines.hosts.hosted import HostedEngine
 
 _UNSEEN_S = 10.0
 """A supervisor has seen what was fetched, or still refuses it, this long after the note has gone."""
@@ -154,7 +151,7 @@ class FetchWatch:
                 _show(engine, (), before)
 
 
-def _show(engine: HostedEngine, languages: tuple[str, ...], state: HostState) -> None:
+def _show(engine: EngineWithHosts, languages: tuple[str, ...], state: HostState) -> None:
     if engine.fetched_languages != languages:
         engine.fetched_languages = languages
         engine.on_models_changed()

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from policies.language import base_tag
 from proxy.commands.command import CommandContext
 from proxy.commands.tables import PrintForm
-from proxy.config import config_toml, natural
-from proxy.config.natural import Layer
+from proxy.config import config_toml
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
@@ -23,10 +22,11 @@ from proxy.engines.environments.progress_line import ProgressLine, progress_line
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-from proxy.features.models import natural_file, natural_voices, natural_writer
+from proxy.features.models import natural, natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.fetch_note import FetchNote, command_for, note_path
 from proxy.features.models.listing import GalleryModel, open_galleries
+from proxy.features.models.natural import Layer
 from proxy.features.models.natural_file import (
     give_to_owner_after,
     lock_layer,

@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from proxy.commands.tables import Line
-from proxy.config import config_toml, natural
-from proxy.config.natural import Layer
+from proxy.config import config_toml
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
-from proxy.engines import registry
 from proxy.engines.environments.progress_line import say
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-from proxy.features.models import natural_voices, natural_writer
+from proxy.features.models import natural, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import GalleryModel
 from proxy.features.models.model_use import sections_using
+from proxy.features.models.natural import Layer
 from proxy.file_store import data_folder
 
 
@@ -80,7 +79,7 @@ def read_layer(config: Config) -> Layer:
 def read_checked(data: Path) -> Layer | None:
     """Return the sections of natural.toml that are in force. None: there is no file. Raise ConfigError if it
     is invalid."""
-    return natural.read_layer(data, lambda: registry.load().pullable(), lambda _section, _why: None)
+    return natural.read_layer(data, natural.pullable_plugins, lambda _section, _why: None)
 
 
 def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:

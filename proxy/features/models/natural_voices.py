@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.config.model_names import STANDARD
-from proxy.config.natural import EngineKeys, Layer
 from proxy.engines.environments import environment_build, environments
 from proxy.engines.environments.environment_build import BuildProgress, Say
 from proxy.engines.registry import Registry
@@ -23,6 +22,7 @@ from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import FIRST, Galleries, GalleryModel
+from proxy.features.models.natural import EngineKeys, Layer
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
 from speech_engine import Hosted

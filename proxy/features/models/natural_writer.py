@@ -1,4 +1,4 @@
-"""The writing of natural.toml, which `proxy/config/natural.py` reads."""
+"""The writing of natural.toml, which `proxy/features/models/natural.py` reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from proxy.config.natural import FILE, Layer
+from proxy.features.models.natural import FILE, Layer
 
 _HEAD = """\
 # Written by voxgate, and written anew by voxgate voices natural and voxgate models pull. A section or an

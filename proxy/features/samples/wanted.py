@@ -11,7 +11,7 @@ import msgspec
 from policies.language import base_tag
 from policies.routing import Model, speaks
 from proxy.catalogue.catalogue import Catalogue
-from proxy.engines.engine_list import LiveEngine
+from proxy.engines.source import LiveEngine
 from proxy.errors import RequestFailed
 from proxy.features.samples.section import SamplesSection
 from proxy.features.samples.texts import FRONT_LANGUAGES, front_text, sample_text

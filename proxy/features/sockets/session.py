@@ -17,6 +17,7 @@ from msgspec import UNSET, UnsetType
 from proxy.audio.formats import OutputForm
 from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
 from proxy.features.sockets import messages
+from proxy.features.sockets.http.socket import IDLE_S, ClientSocket
 from proxy.features.sockets.utterances.utterance import Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
 from proxy.features.sockets.utterances.values import (
@@ -27,7 +28,6 @@ from proxy.features.sockets.utterances.values import (
     UtteranceEnd,
     UtteranceSettings,
 )
-from proxy.http.socket import IDLE_S, ClientSocket
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 from proxy.storage.store import StorageFailed

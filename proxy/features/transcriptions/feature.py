@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from proxy.config import natural
+from proxy.config import defaults
 from proxy.config.finding import Finding, ProbeResults, note
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
@@ -66,8 +66,8 @@ def _check_recognisers(config: Config, _registry: Registry, results: ProbeResult
 
 def _check_model_names(config: Config) -> Iterator[Finding]:
     """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
-    if not config.models.keys() & natural.hearing_candidates({}).keys():
-        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.HOW_TO_HEAR)
+    if not config.models.keys() & defaults.hearing_candidates({}).keys():
+        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", defaults.HOW_TO_HEAR)
 
 
 FEATURE = Feature(

@@ -50,10 +50,10 @@ def _before(point: str, method: Callable[..., Any], applies: Callable[..., bool]
 def _arm() -> None:
     from proxy.features.heard.check import TranscriptCheck
     from proxy.features.heard.checked_parts import PartsOfCall
+    from proxy.features.sockets.http.socket import ClientSocket
     from proxy.features.sockets.session import _Listener
     from proxy.features.sockets.utterances.utterance import Utterance
     from proxy.http.connection import Connection
-    from proxy.http.socket import ClientSocket
     from proxy.ledger import stored_holds
     from proxy.ledger.hold import Hold
     from proxy.ledger.memory_holds import MemoryHolds

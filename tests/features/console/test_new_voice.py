@@ -261,7 +261,7 @@ def test_the_key_of_a_link_to_another_machine_is_asked_about_before_an_upload(re
     reader.press("Upload", "at('#question')")
     reader.wait("at('#voice-about')")
     assert len(own(reader)) == 1
-    reader.tab.open("about:blank")
+    forget(reader.tab)
     reader.tab.requests.clear()
 
 

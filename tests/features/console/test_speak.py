@@ -11,7 +11,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
-from tests.features.console.console_page import ALL_LOOKS, LOOKS, PLAIN, Reader
+from tests.features.console.console_page import ALL_LOOKS, LOOKS, PLAIN, Reader, forget
 from tests.server import running
 from tests.sound import decoded
 from tests.tables import soak
@@ -372,7 +372,7 @@ def test_a_command_is_for_whoever_runs_the_server(reader: Reader) -> None:
     far.reads("Spanish waits for its voices", ".notes")
     far.reads("A robot will read this.", ".notes")
     assert "voxgate" not in far.text(".notes")
-    far.tab.open("about:blank")
+    forget(far.tab)
     far.tab.requests.clear()
 
 

@@ -36,7 +36,7 @@ from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside
 from tests.proxy.api.owning import agree, clone, new_key
 from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.audio.recordings.clips import Kind, encoded
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.sound import decoded
 from tests.tables import each_row
 from tests.tones import of_seconds, tones

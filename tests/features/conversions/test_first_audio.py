@@ -10,7 +10,7 @@ from speech_engine import Audio, Event, Finished, SpeechJob, Started
 from tests.features.conversions.test_conversions import sent
 from tests.features.conversions.test_money import SCRIPTED
 from tests.proxy.api.inside import envelope, inside
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tones import of_seconds
 

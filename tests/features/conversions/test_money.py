@@ -13,7 +13,7 @@ from speech_engine import Event, Finished, SpeechJob
 from tests.features.conversions.test_conversions import CONFIG, raw, sent
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import sound
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.tables import each_row
 from tests.tones import of_seconds
 from tests.waiting import soon

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from proxy.features.elevenlabs_api import session
 from proxy.features.sockets.utterances.utterance import Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
-from tests.proxy.http.socket_rig import SocketPort, socket_port
+from tests.features.sockets.http.socket_rig import SocketPort, socket_port
 from tests.waiting import soon
 
 PATH = "/elevenlabs/v1/text-to-speech/alloy/multi-stream-input?output_format=pcm_24000"
@@ -59,7 +59,7 @@ async def test_a_client_that_leaves_while_a_context_begins_holds_no_stream(
 
     async def begin_for_nobody(self: Utterances, *parts: Any) -> Utterance:
         utterance = await begin(self, *parts)
-        (socket,) = port.worker.sockets._open_sockets
+        (socket,) = port.sockets._open_sockets
         socket._note_lost()
         begun.append(utterance)
         return utterance
@@ -67,7 +67,7 @@ async def test_a_client_that_leaves_while_a_context_begins_holds_no_stream(
     monkeypatch.setattr(Utterances, "begin_utterance", begin_for_nobody)
     async with connected(port) as socket:
         await send(socket, "a", text=LONG)
-        await soon(lambda: repr(port.worker.sockets), lambda text: text.startswith("<OpenSockets 0 "))
+        await soon(lambda: repr(port.sockets), lambda text: text.startswith("<OpenSockets 0 "))
     assert [repr(each) for each in begun] == [f"<Utterance {begun[0].id} 0 pieces, over>"]
     assert " 0 live" in repr(port.worker.ledger)
 

@@ -19,7 +19,7 @@ from proxy.features.heard.rates import MisheardRates
 from proxy.features.heard.watch import CheckWatch
 from proxy.speech.front_ends import open_front_ends
 from proxy.speech.part import Part
-from proxy.speech.word_times import WordPositions
+from proxy.speech_steps.word_times import WordPositions
 from speech_engine import EngineVoice, ModelInfo, Segment, SpeechJob
 from speech_engine.hearing import TranscriptWord
 from tests.sound import tone

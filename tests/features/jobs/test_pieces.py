@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies import text_tags
-from policies.markdown.reading import read_markdown
 from proxy.features.jobs.core.fields import Chapter
 from proxy.features.jobs.kinds.speech.request import step_text
 from proxy.features.jobs.texts.chapters import cut_text, find_sayings, saying_of
 from proxy.features.jobs.texts.pieces import MOST_TURNS, Saying, Turns, pieces, speaker_tags
+from proxy.text_rules.markdown import read_markdown
 from speech_engine.text import cleaning
 from tests.tables import each_row
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.features.marks.marks import hum, hums
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import Scripted, spoken
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.sound import decoded
 from tests.tables import each_row
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from proxy.cli import main
-from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
@@ -19,7 +18,7 @@ from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
-from proxy.features.models import first_voices, natural_file, natural_voices, natural_writer, offers
+from proxy.features.models import first_voices, natural, natural_file, natural_voices, natural_writer, offers
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.fetch_note import FetchNote, Note, note_path, read_note
 from proxy.features.models.listing import open_galleries

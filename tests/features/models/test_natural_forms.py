@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.config import config_toml, natural
+from proxy.config import config_toml
 from proxy.engines import registry
-from proxy.features.models import natural_voices, natural_writer
+from proxy.features.models import natural, natural_voices, natural_writer
 from proxy.features.models.listing import open_galleries
 from tests import server
 from tests.faults.plugin_folders import environ

@@ -1,4 +1,4 @@
-"""Three servers behind the nginx of docs/cluster.md, stopped in turn: no utterance is cut."""
+"""Three servers behind the nginx of docs/machines.md, stopped in turn: no utterance is cut."""
 
 import re
 import threading
@@ -90,7 +90,7 @@ def _site(folder: Path, postgres: Postgres, redis: RedisServer) -> Iterator[tupl
 
 @contextmanager
 def _nginx(folder: Path, urls: Sequence[str]) -> Iterator[str]:
-    (block,) = pages.blocks(pages.ROOT / "docs" / "cluster.md", "nginx")
+    (block,) = pages.blocks(pages.ROOT / "docs" / "machines.md", "nginx")
     port = free_port()
     text = re.sub(r"listen 443 ssl;\n(.*\n){3}", f"listen 127.0.0.1:{port};\n", block.text)
     for number, url in enumerate(urls, 11):

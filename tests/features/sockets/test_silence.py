@@ -8,9 +8,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from proxy.features.sockets import session
-from proxy.http.socket import IDLE_S
+from proxy.features.sockets.http.socket import IDLE_S
+from tests.features.sockets.http.socket_rig import socket_port
 from tests.features.sockets.native import PATH
-from tests.proxy.http.socket_rig import socket_port
 from tests.waiting import LIMIT_S
 
 

@@ -10,9 +10,9 @@ from websockets.asyncio.client import ClientConnection
 
 from proxy.features.sockets import session
 from proxy.features.sockets.session import NativeSession
+from tests.features.sockets.http.socket_rig import socket_port
 from tests.features.sockets.native import PATH
 from tests.proxy.api.inside import TONE
-from tests.proxy.http.socket_rig import socket_port
 from tests.waiting import soon
 
 FIRST = "This takes a while to say, and the others wait behind it until it has ended. "

@@ -5,7 +5,7 @@ from typing import Any
 
 from proxy.api.speech_answers import WordTime
 from proxy.features.transcriptions.word_times import _sentences
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 from tests.tables import each_row
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from policies.rate import Window
 from proxy.access.limits import Limits, MemoryWindows, open_limits, rate_headers
 from proxy.access.windows import Limit, address_limits
 from proxy.errors import LimitsUnavailable, RateLimited
+from tests.proxy.api.inside import TONE, inside
 from tests.redis_server import RedisServer, redis_server
 
 
@@ -421,3 +423,12 @@ def test_headers_are_openais() -> None:
         (b"x-ratelimit-remaining-requests", b"7"),
         (b"x-ratelimit-reset-requests", b"59.2s"),
     ]
+
+
+async def test_redis_counts_also_with_the_feature_cluster_off(
+    shared_redis: RedisServer, tmp_path: Path
+) -> None:
+    few = f'[limits]\nurl = "{shared_redis.url}"\n[features]\noff = ["cluster"]\n[plans.few]\nrpm = 1\n'
+    async with inside(tmp_path, f"{TONE}\n{few}", plan="few") as server:
+        assert server.worker.parts.limits.providers is not None
+        assert [(await server.speech()).status_code for _ in range(2)] == [200, 429]

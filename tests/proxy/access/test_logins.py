@@ -7,11 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from proxy.access import limits_redis
 from proxy.access.callers import CACHED_S, Caller, Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import MOST_BY_ADDRESS, MOST_BY_PREFIX, Logins
 from proxy.errors import InvalidKey, LimitsUnavailable, RateLimited, RequestFailed
+from proxy.features.cluster import limits_redis
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Store

@@ -21,13 +21,13 @@ from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
 from proxy.feature_list import load_config
 from proxy.features.erasure.erasure import Erasure
+from proxy.features.monitoring.loop_watch import LoopHold, watch_loop
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
 from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import NewKeyRecord, Role
 from proxy.storage.usage import UsageRow
-from proxy.telemetry.loop_watch import LoopHold, watch_loop
 from speech_engine import Context, Engine, Plugin
 from speech_engine.plugin import Kind
 from tests.databases import lay_tables

@@ -9,7 +9,7 @@ from proxy.cli.route import _explanation
 from proxy.commands.tables import Line
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.replies import json_of
 from tests.tables import each_row
 

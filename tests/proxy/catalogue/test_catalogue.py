@@ -8,9 +8,10 @@ from policies.plans import Plan
 from policies.routing import Binding, Offer, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.sections import Config, EngineSection, VoiceSection
-from proxy.engines.engine_list import Engines, LiveEngine
+from proxy.engines.engine_list import Engines
 from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.source import LiveEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice, ModelInfo, VoiceInfo
 from speech_engine.host.pipe_messages import HostState

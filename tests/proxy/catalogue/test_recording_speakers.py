@@ -4,9 +4,10 @@ from policies.routing import Binding, RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
 from proxy.config.sections import Config, EngineSection
-from proxy.engines.engine_list import Engines, LiveEngine
+from proxy.engines.engine_list import Engines
 from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.source import LiveEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import Galleries, GalleryModel
 from speech_engine import EngineVoice, Language, Sample

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import natural
+from proxy.features.models import natural
 from proxy.file_store import data_folder
 from proxy.storage.sqlite_backup import DATABASE
+from tests.features.models.test_natural import BOMB, MORE
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli import test_whole_backup
 from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
 from tests.proxy.cli.test_whole_backup import installed, tar
-from tests.proxy.config.test_natural import BOMB, MORE
 from tests.proxy.file_store.test_hostile_rows import everything
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,8 @@ from proxy.engines.hosts import host_list
 from proxy.engines.hosts.host import sockets_in
 from proxy.engines.hosts.host_list import EngineSwitch, Hosts
 from proxy.engines.plugin_instances import names_of_engines
+from proxy.hosts.supervisor import hosted_specs
 from proxy.processes import runtime
-from proxy.processes.supervisor import hosted_specs
 from speech_engine.host.pipe_messages import HostState
 from tests.waiting import soon
 

@@ -8,7 +8,7 @@ from proxy.config.sections import Config, EngineSection
 from proxy.engines import introductions, registry
 from proxy.engines.introductions import FOLDER
 from proxy.engines.registry import HostedEngineSpec
-from proxy.processes.supervisor import hosted_specs
+from proxy.hosts.supervisor import hosted_specs
 from speech_engine import API_VERSION
 from speech_engine.host.messages import MOST_HELLO_BYTES, HelloReply, encode
 from tests.tables import each_row

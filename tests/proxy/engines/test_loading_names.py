@@ -14,8 +14,8 @@ from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.hosts.host import sockets_in
 from proxy.engines.hosts.host_list import Hosts
+from proxy.hosts.supervisor import hosted_specs
 from proxy.processes import runtime
-from proxy.processes.supervisor import hosted_specs
 from proxy.telemetry.metrics import Metrics
 from speech_engine import API_VERSION, Language, ModelInfo, VoiceInfo
 from speech_engine.host.messages import HelloReply

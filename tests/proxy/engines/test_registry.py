@@ -77,7 +77,7 @@ def test_a_third_partys_plugin_is_found_as_ours_are(folder: Path) -> None:
         ([PLUGIN.replace("=Settings", "=dict")], "must be a msgspec struct"),
         ([PLUGIN.replace("=Settings", "=Settings()")], "must be a msgspec struct"),
         ([PLUGIN.replace("create=create", "create=None")], "must be a function or Hosted"),
-        ([HOSTED_MARK], "the mark 'seal' has a process of its own"),
+        ([HOSTED_MARK], "since 0.2.0, no mark is Hosted"),
         ([PLUGIN, PLUGIN], "another plugin already gives the engine 'bell'"),
         ([PLUGIN.replace("'bell'", "'tone'")], "another plugin already gives the engine 'tone'"),
     ],

@@ -20,11 +20,11 @@ from structlog.testing import capture_logs
 
 from proxy.access.admission import MOST_A_MINUTE
 from proxy.features.jobs.core.steps import Steps
+from proxy.features.monitoring.loop_watch import LOGGED_S, LoopHold, watch_loop
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Statement, Store
 from proxy.storage.turns import MOST_ROWS
-from proxy.telemetry.loop_watch import LOGGED_S, LoopHold, watch_loop
 from tests.features.own_voices.trained_files import tone_voice
 from tests.features.users.people import user_of
 from tests.proxy.http.every_endpoint import Everything, Sent, everything_served

@@ -11,19 +11,19 @@ import pytest
 from policies.price import MICRO
 from proxy.access import callers
 from proxy.features.admin.verify import verify
+from proxy.features.sockets.http.socket import SocketEndpoint
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import server_protocol
-from proxy.http.socket import SocketEndpoint
 from proxy.storage import api_key, key_records
 from proxy.storage.store import Statement
 from proxy.storage.usage import UsageRow
 from speech_engine import Finished, Started
+from tests.features.sockets.http.socket_rig import SocketPort, with_sockets
+from tests.features.sockets.http.test_socket_ends import Speaker, closed
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, sound
-from tests.proxy.http.socket_rig import SocketPort, with_sockets
 from tests.proxy.http.sockets import serving
-from tests.proxy.http.test_socket_ends import Speaker, closed
 from tests.tables import each_row
 from tests.waiting import soon
 

@@ -104,7 +104,7 @@ class World(RuleBasedStateMachine):
                 return MemoryHolds(self.store, Metrics())
             keeper = StoredHolds(self.store, Metrics())
             # Only the rule `renew` renews: the books do not know of one by the real clock, after 6 s.
-            await keeper._renewing.close()
+            await keeper._renewing.aclose()
             return keeper
 
         return self.run(make())

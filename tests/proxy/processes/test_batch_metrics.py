@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from proxy.processes.metrics_page import HostFigures, batch_metrics
+from proxy.hosts.figures import HostFigures, batch_metrics
 
 
 def page(figures: HostFigures) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.file_store import data_folder
+from proxy.hosts.supervisor import hosted_specs
 from proxy.processes import supervisor
 from tests.server import ALONE, TONE, VOXGATE, stop
 from tests.tables import soak
@@ -27,7 +28,7 @@ def test_only_engines_that_are_hosted_and_well_configured_get_hosts() -> None:
         "wrong": EngineSection("tone", settings={"slots": 0}),
         "unknown": EngineSection("nobody"),
     }
-    specs = supervisor.hosted_specs(Config(engines=engines), registry.load())
+    specs = hosted_specs(Config(engines=engines), registry.load())
     assert [(spec.name, spec.module, spec.section.processes) for spec in specs] == [
         ("tone", "plugins.tone.worker", 2)
     ]

@@ -14,7 +14,7 @@ from speech_engine import Audio, Finished, Language, Started, Word, Words
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.proxy.speech.relay.voices import PAUSE_S, said
-from tests.proxy.speech.repeating import Repeating
+from tests.proxy.speech_steps.repeating import Repeating
 from tests.sound import PADDING_S, decoded
 
 CONFIG = """

@@ -4,7 +4,6 @@ import asyncio
 import io
 import re
 from collections.abc import AsyncGenerator, Callable
-from functools import partial
 from pathlib import Path
 
 import av
@@ -15,7 +14,7 @@ from proxy.audio.compressed import audio_frame
 from proxy.audio.formats import USUAL_FORMS, SoundFailed
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import AudioTimeout
-from proxy.speech.word_times import WordPositions
+from proxy.speech.spoken_word import TimedWords
 from speech_engine import (
     Audio,
     Encoded,
@@ -201,8 +200,10 @@ class Borrowing(EngineAnswer):
 
 async def begun(events: Borrowing, deadline: AudioTimeout | None = None) -> CandidateStream:
     model = Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ))
-    places, form = partial(WordPositions, "", ()), USUAL_FORMS["mp3"]
-    stream = CandidateStream(Candidate(model, JOB.voice), JOB, places, 1.0, form, deadline or AudioTimeout())
+    form = USUAL_FORMS["mp3"]
+    stream = CandidateStream(
+        Candidate(model, JOB.voice), JOB, TimedWords, 1.0, form, deadline or AudioTimeout()
+    )
     await stream.read_first_audio(events)
     return stream
 

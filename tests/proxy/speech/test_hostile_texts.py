@@ -13,9 +13,9 @@ from plugins.pycld2.plugin import Cld2Detector
 from policies import estimate, language, lexicon, segments, text_tags
 from policies.text_tags import EMOTIONS
 from proxy.engines import registry
-from proxy.speech import word_times
 from proxy.speech.front_ends import open_front_ends
 from proxy.speech.speech_body import MAX_INPUT
+from proxy.speech_steps import word_times
 from speech_engine import Segment
 from speech_engine.text import cleaning, comparing, english_readings, said, sounds
 from speech_engine.text.sentences import sentence_ends

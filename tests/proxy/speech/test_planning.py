@@ -11,9 +11,10 @@ from policies.price import Price
 from policies.routing import Route
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.sections import Config, EngineSection, VoiceSection
-from proxy.engines.engine_list import Engines, LiveEngine
+from proxy.engines.engine_list import Engines
 from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.source import LiveEngine
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner

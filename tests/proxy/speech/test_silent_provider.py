@@ -16,9 +16,9 @@ from tests.features.jobs.job_rig import job, jobs_inside, new_job
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT, Turns
-from tests.proxy.speech.repeating import Repeating
 from tests.proxy.speech.test_candidate_race import BODY, UNHEDGED, ask, costs
-from tests.proxy.speech.test_post_steps import scripted
+from tests.proxy.speech_steps.repeating import Repeating
+from tests.proxy.speech_steps.test_post_steps import scripted
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.tones import of_seconds

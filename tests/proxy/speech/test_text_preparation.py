@@ -14,7 +14,6 @@ import pytest
 from plugins.plain.plugin import PlainFrontEnd
 from policies.estimate import cap_seconds
 from policies.lexicon import Lexicon, merge_lexicons
-from policies.markdown.reading import Markdown
 from policies.plans import Plan, Prices, build_terms
 from policies.price import Price
 from policies.routing import Candidate, Model, Voice
@@ -70,8 +69,9 @@ class SlowReading(FrontEnds):
 
     within_s: float | None = None
 
-    async def read(self, _text: str, _markdown: Markdown, _code: str, _within_s: float) -> None:
+    async def read(self, work: Callable[[], T], within_s: float) -> T:
         await asyncio.sleep(READING_S)
+        return await super().read(work, within_s)
 
     async def use(
         self, front_end: str, work: Callable[[Prepare], T], *, is_short: bool, within_s: float | None = None

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from policies.markdown.marks import without_code
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.core.fields import Chapter, Sayings, chapter_number_at
 from proxy.features.jobs.texts.pieces import Saying, Turns, pieces
 from proxy.speech import speech_request
+from proxy.text_rules.marks import without_code
 
 MOST_CHAPTERS = 500
 MOST_TITLE = 200

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from policies import text_tags
-from policies.markdown.marks import CODE_BLANK
 from proxy.features.jobs.section import JobSection
+from proxy.text_rules.marks import CODE_BLANK
 from speech_engine.text import cleaning
 from speech_engine.text.dialogue import dialogue_ends
 

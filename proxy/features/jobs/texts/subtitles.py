@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from policies import text_tags
 from proxy.features.transcriptions.formats import cue
-from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
+from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps.word_times import GrowingWords, WordPositions
 from speech_engine import Segment
 
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from policies import text_tags
-from policies.markdown.marks import code_blocks
+from proxy.text_rules.marks import code_blocks
 from speech_engine.text import cleaning
 from speech_engine.text.dialogue import dialogue_ends
 

@@ -17,8 +17,8 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import MAX_INPUT
-from proxy.speech.speech_request import SpeechRequest, checked_words, with_ssml
-from proxy.speech.ssml_body import lexicon_with
+from proxy.speech.speech_request import SpeechRequest, checked_words
+from proxy.text_rules.ssml_body import lexicon_with, with_ssml
 
 
 class PiecePlanner:

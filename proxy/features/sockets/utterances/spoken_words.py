@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from proxy.features.sockets.utterances.cutter import Cut, SsmlCut
 from proxy.features.sockets.utterances.values import PlacedWord
-from proxy.speech.word_times import SpokenWord, find_words, letters
+from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps.word_times import find_words, letters
 from speech_engine import Segment
 
 

@@ -12,7 +12,7 @@ from proxy.diagnosis.model_check import find_without_cost
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.feature_list import load_config
 from proxy.features.jobs.check import check_ceilings
-from proxy.processes.supervisor import hosted_specs
+from proxy.hosts.supervisor import hosted_specs
 from tests.features.jobs.remote.http_runner import PLUGIN
 from tests.features.jobs.remote.remote_rig import Plugins
 from tests.proxy.api.inside import with_engines

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from proxy.api.speech_headers import WORD_TIMES
 from proxy.features.jobs.texts.subtitles import LINE_WIDTH, WRITERS, CueWriter, add_times, cues
 from proxy.features.transcriptions import word_times
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, Transcript
 from speech_engine.hearing import TranscriptSegment, TranscriptWord

@@ -14,7 +14,7 @@ from plugins.tone.decode import find_frames
 from plugins.tone.frames import SYMBOL_S, symbol_of_byte
 from proxy.features.sockets.utterances.cutter import Cut
 from proxy.features.sockets.utterances.spoken_words import PieceWords, spoken_to
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 from speech_engine import Started
 from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, rig
 from tests.features.sockets.utterances.test_utterance import SIX

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,7 @@ from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import AudioTimeout
 from proxy.speech.prefetch import MEMORY_BYTES, Prefetch
 from proxy.speech.spill import SpillQuota
-from proxy.speech.word_times import WordPositions
+from proxy.speech.spoken_word import TimedWords
 from speech_engine import (
     Audio,
     EngineFailed,
@@ -53,8 +52,7 @@ class Endless:
         self._chunk = chunk
 
     async def begin(self) -> CandidateStream:
-        places = partial(WordPositions, "", ())
-        speaking = CandidateStream(CANDIDATE, JOB, places, 1.0, USUAL_FORMS["pcm"], AudioTimeout())
+        speaking = CandidateStream(CANDIDATE, JOB, TimedWords, 1.0, USUAL_FORMS["pcm"], AudioTimeout())
         events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
         await speaking.read_first_audio(events)
         return speaking

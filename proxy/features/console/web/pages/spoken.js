@@ -1,6 +1,6 @@
 // What was spoken last: who spoke, what is marked, and how to keep it. It stays when the page changes.
 
-import { download, fileName, saveBlob } from "../core/api.js";
+import { ask, download, fileName, saveBlob } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { baseOf, isByRules, isNaturalIn, noNatural, titleOf, voiceName, voiceOf } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
@@ -32,20 +32,23 @@ export function formatName(format) {
   return format.startsWith("g711") ? `${format.slice(5)}, 8 kHz` : format.toUpperCase();
 }
 
-// The samples are here. Another format is made by the server, of the same request, and costs as much.
-function isHere() {
-  return draft.format === "wav" && last.clip.blob;
-}
+// The sound in the chosen format, if it is here. Another one is made by the server, of the same request, and costs as
+// much, once.
+const soundHere = () => last.files?.[draft.format] ?? (draft.format === "wav" && last.clip.blob);
 
 async function save(page) {
-  if (isHere()) return saveBlob(last.clip.blob, last.clip.name);
+  const [spoken, format, here] = [last, draft.format, soundHere()];
+  if (here) return saveBlob(here, fileFor(spoken, format));
   isSaving = true;
   page.update();
-  const json = { ...last.body, response_format: draft.format };
-  await download("v1/audio/speech", fileFor(last, draft.format), { json }).finally(() => {
+  try {
+    const made = await (await ask("v1/audio/speech", { json: { ...spoken.body, response_format: format } })).blob();
+    spoken.files = { ...spoken.files, [format]: made };
+    saveBlob(made, fileFor(spoken, format));
+  } finally {
     isSaving = false;
     page.update();
-  });
+  }
   return refreshAccount();
 }
 
@@ -125,6 +128,6 @@ export function spokenCard(page) {
     <div class="stack" id="speak-codes" ?hidden=${!isCoded}><div class="row steps">${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}</div>
       <pre id="speak-code" tabindex="0" hidden aria-label=${t("speak.code")}></pre></div>
     <p class="quiet small"><span id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</span>
-      <span id="speak-price">${estimate?.credits && !isHere() ? t("speak.anew", { format, credits: t("speak.credits", { n: estimate.credits }) }) : nothing}</span></p>
+      <span id="speak-price">${estimate?.credits && !soundHere() ? t("speak.anew", { format, credits: t("speak.credits", { n: estimate.credits }) }) : nothing}</span></p>
   </section>`;
 }

@@ -32,7 +32,7 @@ from proxy.features.jobs.texts.subtitles import SUBTITLES, WRITERS, CueWriter, a
 from proxy.http.ranges import StreamedFile
 from proxy.speech.speaking import Speaking
 from proxy.speech.split_text import EMOTION
-from proxy.speech.word_times import SpokenWord
+from proxy.speech.spoken_word import SpokenWord
 
 
 class SpeechKind(DraftKind):

@@ -1,1 +1,0 @@
-"""Markdown in a text: its marks are left out before the text is spoken."""

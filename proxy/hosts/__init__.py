@@ -1,0 +1,1 @@
+"""Engines in processes of their own, on this machine and on others."""

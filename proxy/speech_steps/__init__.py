@@ -1,0 +1,1 @@
+"""What a speech may need beside an engine and its sound. The core finds it by name."""
