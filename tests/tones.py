@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from plugins.tone.decode import DamagedFrame, decode
 from plugins.tone.frames import Clock, frame_symbols, symbol_pcm
+from proxy.audio.formats import wav_header
 from speech_engine import HEARING_HZ, EngineHears, Event, HearJob
 from speech_engine.pcm import PcmReader
 
@@ -33,3 +34,10 @@ def words(samples: NDArray[Any], sample_rate_hz: int, speed: float = 1.0) -> lis
         return list(decode(samples, sample_rate_hz, speed))
     except DamagedFrame:
         return None
+
+
+def of_seconds(seconds: float, level: int = 8000) -> bytes:
+    """A WAV of a square wave, at 8 kHz."""
+    half = level.to_bytes(2, "little", signed=True) * 50 + (-level).to_bytes(2, "little", signed=True) * 50
+    pcm = (half * round(seconds * 80 + 1))[: round(seconds * 8000) * 2]
+    return wav_header(len(pcm) // 2, 8000) + pcm

@@ -19,6 +19,10 @@ class RanOut(AssertionError):
     """What was waited for did not come. The machine may be busy: `tests.suite.second_run` looks again."""
 
 
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
 def until(what: Callable[[], T], within_s: float = LIMIT_S) -> T:
     """Return the first true value. More than `LIMIT_S` is for what loads a model."""
     for pause_s in _pauses():

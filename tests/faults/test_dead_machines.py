@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.databases import Postgres, postgres
 from tests.faults.books import books
 from tests.faults.streams import stream
 from tests.features.jobs.apart import job, new_job, shared
+from tests.fixtures import opened
 from tests.redis_server import RedisServer
 from tests.server import ALONE, Server, running
 from tests.waiting import until
@@ -23,10 +23,7 @@ WORDS = "word " * 40
 """About ten seconds of speech in real time."""
 
 
-@pytest.fixture
-def database() -> Iterator[Postgres]:
-    with postgres() as started:
-        yield started
+database = opened(postgres)
 
 
 def serving(folder: Path, name: str, url: str, limits: str = "memory") -> AbstractContextManager[Server]:

@@ -16,6 +16,7 @@ from fakes.provider import RequestRecord
 from tests import speech_clips
 from tests.databases import Postgres
 from tests.faults.clouds import COSTS_MICRO, ENVIRON, Clouds, clouds
+from tests.fixtures import opened
 from tests.redis_server import RedisServer
 from tests.server import Server, running
 from tests.tables import soak
@@ -234,10 +235,7 @@ ROWS = (
 )
 
 
-@pytest.fixture(scope="module")
-def providers() -> Iterator[Clouds]:
-    with clouds() as opened:
-        yield opened
+providers = opened(clouds, scope="module")
 
 
 @pytest.fixture(scope="module", params=[2, *soak(1)])

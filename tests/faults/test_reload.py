@@ -2,12 +2,10 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 
-import pytest
-
 from tests.faults.streams import stream
+from tests.fixtures import opened
 from tests.server import PLAIN, Server, reconfigured
 from tests.waiting import until
 
@@ -34,10 +32,7 @@ def _completed(server: Server) -> int:
     return server.log.read_text().count('"config.reload.complete"')
 
 
-@pytest.fixture
-def server(plain_server: Server) -> Iterator[Server]:
-    with reconfigured(plain_server) as started:
-        yield started
+server = opened(reconfigured, "plain_server")
 
 
 def test_streams_under_way_outlive_a_reload_and_new_requests_have_the_new_voice(server: Server) -> None:

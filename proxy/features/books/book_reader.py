@@ -51,7 +51,7 @@ class BookReader(FileReader):
                 "this server reads no EPUBs, as it lacks the package lxml: pip install voxgate[books]"
             )
         try:
-            answer: _Answer = await self.read(account, order, file, _decoder.decode, waits=waits)
+            answer: _Answer = await self.read_file(account, order, file, _decoder.decode, waits=waits)
         except UnusableRecording:
             answer = Refused("to read it takes too long, or it is made to harm")
         if isinstance(answer, Refused):

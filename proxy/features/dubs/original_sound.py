@@ -31,7 +31,7 @@ class OriginalSounds(FileReader):
     async def measure(self, account: str, file: StoredFile) -> Counted:
         """Count the samples of an original. Raises InvalidRequest, DecodingFailed, NoPlace, VaultFailed."""
         try:
-            counted = await self.read(account, SoundOrder(), file, _decoder.decode)
+            counted = await self.read_file(account, SoundOrder(), file, _decoder.decode)
         except UnusableRecording as refused:
             message = f"Invalid '{ORIGINAL}': {refused}."
             raise InvalidRequest(message, param=ORIGINAL, code="unusable_original") from None

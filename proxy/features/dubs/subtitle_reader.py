@@ -29,7 +29,7 @@ class SubtitleReader(FileReader):
         if file.size > MOST_BYTES:
             raise unusable(field, f"they have more than {MOST_BYTES} bytes")
         try:
-            answer: SubtitleAnswer = await self.read(account, SubtitleOrder(cast), file, _decoder.decode)
+            answer: SubtitleAnswer = await self.read_file(account, SubtitleOrder(cast), file, _decoder.decode)
         except UnusableRecording:
             raise unusable(field, "to read them takes too long, or they are made to harm") from None
         if isinstance(answer, RefusedSubtitles):

@@ -19,7 +19,7 @@ from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, Step, sound, spoken
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, forever
 
 # Long enough for a busy machine: half of it is the patience with one another, and with the disk.
 FIRST_AUDIO_S = 2.0
@@ -135,7 +135,7 @@ async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_ot
 
     async def never(self: BoundedFolder, path: Path) -> Lock | None:
         asks.set()
-        await asyncio.get_running_loop().create_future()
+        await forever()
         raise AssertionError
 
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:

@@ -1,24 +1,20 @@
 """Requests without an answer: what the provider makes of them all the same is found, and ends."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from proxy.features.clones import records
 from proxy.features.clones.endpoints import compare_clones
 from proxy.storage import costs
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import ADD, CloneRig, OwnedVoice, clone_rig, owned_voice, voices_at
+from tests.fixtures import opened
 
 pytestmark = pytest.mark.slow
 
 LATE = "fakeCloneLate"
 
 
-@pytest.fixture
-async def rig(store: Store) -> AsyncIterator[CloneRig]:
-    async with clone_rig(store) as opened:
-        yield opened
+rig = opened(clone_rig, "store")
 
 
 async def wish_without_answer(rig: CloneRig) -> tuple[OwnedVoice, str]:

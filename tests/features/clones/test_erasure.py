@@ -1,20 +1,15 @@
 """Clones of erased voices: whatever was under way, the provider keeps nothing in the end."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from proxy.errors import NotFound
 from proxy.features.clones import records
-from proxy.storage.store import Store
 from tests.features.clones.clone_rig import ADD, DELETE, ENGINES, CloneRig, clone_rig, owned_voice, voices_at
+from tests.fixtures import opened
 
-
-@pytest.fixture
-async def rig(store: Store) -> AsyncIterator[CloneRig]:
-    async with clone_rig(store) as opened:
-        yield opened
+rig = opened(clone_rig, "store")
 
 
 async def test_a_voice_that_is_gone_is_not_wanted(rig: CloneRig) -> None:

@@ -11,6 +11,7 @@ from policies.cycles import cycle_at
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import maker_of
 from tests.features.clones.test_served import Provider, clone_with, clones_of, make_voice, provider
+from tests.fixtures import opened
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, new_key, send
 
@@ -32,10 +33,7 @@ clones = 0
 """
 
 
-@pytest.fixture
-async def minimax() -> AsyncIterator[Provider]:
-    async with provider() as opened:
-        yield opened
+minimax = opened(provider)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from proxy.features.clones import records
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import maker_of
 from tests.features.erasure.erasing import erasure_of
+from tests.fixtures import opened
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, new_key, send
 from tests.replies import json_of
@@ -69,10 +70,7 @@ async def provider() -> AsyncIterator[Provider]:
         yield Provider(fake, studio, at.url)
 
 
-@pytest.fixture
-async def minimax() -> AsyncIterator[Provider]:
-    async with provider() as opened:
-        yield opened
+minimax = opened(provider)
 
 
 @asynccontextmanager

@@ -23,13 +23,13 @@ from tests.features.consents.test_word_checks import (
     heard_words,
     new_voice,
 )
-from tests.features.conversions.test_conversions import of_seconds
 from tests.features.own_voices.trained_files import tone_voice
 from tests.features.transcriptions.ears import Ears, said, whole
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import agree, send
 from tests.replies import json_of
 from tests.tables import each_row
+from tests.tones import of_seconds
 
 PATH = "/v1/audio/voice_consents"
 USES = ("speech", "conversion", "training")

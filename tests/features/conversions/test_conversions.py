@@ -39,7 +39,7 @@ from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.proxy.speech_steps.repeating import Repeating
 from tests.sound import decoded
 from tests.tables import each_row
-from tests.tones import tones
+from tests.tones import of_seconds, tones
 
 pytestmark = pytest.mark.slow
 
@@ -80,13 +80,6 @@ TEXT = "Repeat what I said."
 def recorded(text: str = TEXT, rate_hz: int = 24_000) -> bytes:
     pcm = tones(text)
     return wav_header(len(pcm) // 2, rate_hz) + pcm
-
-
-def of_seconds(seconds: float, level: int = 8000) -> bytes:
-    """A WAV of a square wave."""
-    half = level.to_bytes(2, "little", signed=True) * 50 + (-level).to_bytes(2, "little", signed=True) * 50
-    pcm = (half * round(seconds * 80 + 1))[: round(seconds * 8000) * 2]
-    return wav_header(len(pcm) // 2, 8000) + pcm
 
 
 server = inside_fixture(CONFIG)

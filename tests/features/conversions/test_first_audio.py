@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from speech_engine import Audio, Event, Finished, SpeechJob, Started
-from tests.features.conversions.test_conversions import of_seconds, sent
+from tests.features.conversions.test_conversions import sent
 from tests.features.conversions.test_money import SCRIPTED
 from tests.proxy.api.inside import envelope, inside
 from tests.proxy.speech_steps.repeating import Repeating
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tones import of_seconds
 
 IMPATIENT = SCRIPTED.replace("[server]", "[server]\nfirst_audio_s = 0.3")
 

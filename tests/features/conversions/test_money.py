@@ -10,11 +10,12 @@ import pytest
 from policies.price import MICRO
 from proxy.features.admin.verify import verify
 from speech_engine import Event, Finished, SpeechJob
-from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw, sent
+from tests.features.conversions.test_conversions import CONFIG, raw, sent
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import sound
 from tests.proxy.speech_steps.repeating import Repeating
 from tests.tables import each_row
+from tests.tones import of_seconds
 from tests.waiting import soon
 
 pytestmark = pytest.mark.slow

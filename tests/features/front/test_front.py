@@ -2,11 +2,9 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from proxy.api.front import LANGUAGES
 from proxy.cli.main import _TRIAL_BANNER
@@ -15,6 +13,7 @@ from proxy.features.front.texts import pages_of
 from tests.docs.pages import ROOT
 from tests.features.front.rig import SHOP, VOICES, Shop, shop
 from tests.features.front.test_logo import GOOD
+from tests.fixtures import opened
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.tables import each_row
 
@@ -34,10 +33,7 @@ async def page(server: Inside | Shop, path: str = "/", **headers: str) -> str:
     return str(answer.text)
 
 
-@pytest.fixture
-async def made(tmp_path: Path) -> AsyncIterator[Shop]:
-    async with shop(tmp_path) as opened:
-        yield opened
+made = opened(shop, "tmp_path")
 
 
 async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:

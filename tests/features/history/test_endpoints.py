@@ -1,22 +1,16 @@
 """Pages, ranges and refusals of /v1/history."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from proxy.storage.store import Statement
 from tests.features.history.rig import blobs, content, entry, id_of, ids, keeping, listed, speak, spoken
+from tests.fixtures import opened
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import new_key
 from tests.replies import json_of
 from tests.tables import each_row
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with keeping(tmp_path) as opened:
-        yield opened
+server = opened(keeping, "tmp_path")
 
 
 async def test_pages_go_on_where_the_last_one_ended(server: Inside) -> None:

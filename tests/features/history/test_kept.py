@@ -1,7 +1,6 @@
 """What is kept of a request that asks for it, and that nothing is kept of others."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,14 @@ from starlette.types import Message
 from proxy.audio.formats import FORMATS, MEDIA_TYPES
 from tests.features.conversions.test_conversions import recorded
 from tests.features.history.rig import content, entry, id_of, ids, keeping, listed, speak, spoken
+from tests.fixtures import opened
 from tests.proxy.api.inside import Inside, envelope
 from tests.replies import json_of
 from tests.sound import decoded
 from tests.tables import each_row
 from tests.waiting import soon
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with keeping(tmp_path) as opened:
-        yield opened
+server = opened(keeping, "tmp_path")
 
 
 async def test_an_entry_has_what_was_asked_heard_and_paid(tmp_path: Path, store_url: str) -> None:

@@ -1,7 +1,6 @@
 """Mails on both databases: written in the commit of their cause, tried again, and gone when they are done."""
 
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -11,19 +10,17 @@ from policies.tasks import SECOND_US
 from proxy.features.mail.records import TABLE, Letter
 from proxy.features.mail.section import MailSection
 from proxy.storage import accounts
-from proxy.storage.store import Condition, Statement, Store
+from proxy.storage.store import Condition, Statement
 from proxy.storage.wrapped_keys import list_masters
 from tests.features.mail.receiver import HANGS, receiver
 from tests.features.mail.rig import SENDER, SIGN_IN, MailRig, mail_rig
+from tests.fixtures import opened
 from tests.waiting import soon
 
 NOTICE = Letter(kind="job_waits", facts={"id": "job_7", "link": ""})
 
 
-@pytest.fixture
-async def rig(store: Store, tmp_path: Path) -> AsyncIterator[MailRig]:
-    async with mail_rig(store, tmp_path) as opened:
-        yield opened
+rig = opened(mail_rig, "store", "tmp_path")
 
 
 def sends_by(rig: MailRig, url: str) -> None:

@@ -1,6 +1,5 @@
 """The order of mails, the ceiling of those to sign in, and the connections that carry many."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -13,10 +12,10 @@ from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter, Rank
 from proxy.features.mail.section import MailSection
 from proxy.features.users.records import mail_ceilings
-from proxy.storage.store import Store
 from tests.databases import lay_tables
 from tests.features.mail.receiver import CUTS, HANGS, Receiver, receiver
 from tests.features.mail.rig import SENDER, SIGN_IN, MailRig, mail_rig
+from tests.fixtures import opened
 from tests.tables import each_row
 
 RECEIPT = Letter(
@@ -27,10 +26,7 @@ RECEIPT = Letter(
 NOTICE = Letter(kind="job_waits", facts={"id": "job_7", "link": ""}, to="owner@example.net")
 
 
-@pytest.fixture
-async def rig(store: Store, tmp_path: Path) -> AsyncIterator[MailRig]:
-    async with mail_rig(store, tmp_path) as opened:
-        yield opened
+rig = opened(mail_rig, "store", "tmp_path")
 
 
 def to(address: str) -> Letter:

@@ -1,13 +1,6 @@
 """The hub, as a fixture."""
 
-from collections.abc import Iterator
+from tests.features.models.hub import running_hub
+from tests.fixtures import opened
 
-import pytest
-
-from tests.features.models.hub import Hub, running_hub
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with running_hub() as running:
-        yield running
+hub = opened(running_hub)

@@ -15,12 +15,11 @@ from proxy.features.own_voices.trained import bodies, model_limiter
 from proxy.features.own_voices.trained.model_export import ModelStream
 from proxy.features.own_voices.trained.model_limiter import ModelLimiter, ModelPlaces
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.server_protocol import ServerProtocol
 from tests.features.own_voices.test_trained_models import PATH, TOML, listener, made
 from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import new_key
-from tests.proxy.http.sockets import RawAnswer, RawClient, calling, serving
+from tests.proxy.http.sockets import Patient, RawAnswer, RawClient, calling, serving
 from tests.speech_engine.host.simulated_time import run, simulated
 from tests.waiting import soon
 
@@ -33,11 +32,6 @@ _HEAD = (
 )
 _FILE = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.pth"\r\n\r\n'
 _REST = b'\r\n--B\r\nContent-Disposition: form-data; name="name"\r\n\r\nZoe\r\n--B--\r\n'
-
-
-class Protocol(ServerProtocol):
-    stall_s = 30.0
-    least_bytes_per_s = 0
 
 
 @pytest.fixture
@@ -77,7 +71,7 @@ async def uploads(
     server: Inside, keys: Sequence[str], size: int, sent: int
 ) -> AsyncIterator[list[RawClient]]:
     """Each key begins to send a model, and stops after so many bytes."""
-    async with serving(server.worker.public, Protocol) as address, AsyncExitStack() as held:
+    async with serving(server.worker.public, Patient) as address, AsyncExitStack() as held:
         tasks = len(asyncio.all_tasks())
         clients = [await held.enter_async_context(calling(address)) for _ in keys]
         for client, key in zip(clients, keys, strict=True):

@@ -19,11 +19,11 @@ from plugins.tone.worker import ToneEngine
 from proxy.storage import trained_models
 from speech_engine import Context, ModelInfo
 from speech_engine.model_files.safetensors import read_tensors_and_texts
-from tests.features.conversions.test_conversions import of_seconds
 from tests.features.own_voices.trained_files import rvc_voice, tone_voice
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.replies import json_of
 from tests.sound import decoded
+from tests.tones import of_seconds
 from tests.waiting import soon
 
 pytestmark = pytest.mark.slow

@@ -1,7 +1,6 @@
 """Orders that their buyers cancel: their checkouts end, and money that was on its way counts."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from tests.features.payments.providers import NAMES
 from tests.features.payments.rig import DAY_S, Shop, shop_on
 from tests.features.payments.shop import Shop as ServedShop
 from tests.features.payments.shop import shop as served_shop
+from tests.fixtures import opened
 from tests.proxy.api.inside import envelope
 from tests.replies import json_of
 from tests.tables import each_row
@@ -33,10 +33,7 @@ async def shop(store: Store) -> AsyncIterator[Shop]:
         assert (await verify(store)).contradictions == []
 
 
-@pytest.fixture
-async def open_shop(tmp_path: Path) -> AsyncIterator[ServedShop]:
-    async with served_shop(tmp_path) as opened:
-        yield opened
+open_shop = opened(served_shop, "tmp_path")
 
 
 async def _cancel(shop: ServedShop, order: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Orders over HTTP: bought at both providers' fakes, settled by webhooks or without, forged, and refused."""
 
 import time
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from proxy.http.endpoint import Endpoint
 from proxy.storage import accounts
 from tests.features.payments.providers import NAMES
 from tests.features.payments.shop import SECRETS, SOLD, Shop, shop
+from tests.fixtures import opened
 from tests.proxy.api.inside import envelope
 from tests.replies import json_of
 from tests.tables import each_row
@@ -30,10 +30,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "PAUSES_S", (0.0, 0.0))
 
 
-@pytest.fixture
-async def open_shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    async with shop(tmp_path) as opened:
-        yield opened
+open_shop = opened(shop, "tmp_path")
 
 
 @each_row("provider", NAMES)

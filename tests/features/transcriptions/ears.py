@@ -78,13 +78,6 @@ def recorded(text: str) -> bytes:
     return wav_header(len(pcm) // 2, 24_000) + pcm
 
 
-def of_seconds(seconds: float, level: int = 8000) -> bytes:
-    """A WAV of a square wave, at 8 kHz."""
-    half = level.to_bytes(2, "little", signed=True) * 50 + (-level).to_bytes(2, "little", signed=True) * 50
-    pcm = (half * round(seconds * 80 + 1))[: round(seconds * 8000) * 2]
-    return wav_header(len(pcm) // 2, 8000) + pcm
-
-
 async def heard(
     server: Inside,
     audio: bytes,

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from contextlib import nullcontext, suppress
+from contextlib import aclosing, nullcontext, suppress
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -134,8 +134,7 @@ def test_a_stretch_behind_the_end_has_no_sound() -> None:
 async def test_a_process_of_its_own_reads_each() -> None:
     pcm = said(["One.", "Two."], pause_s=30.0)
     file = flac(pcm)
-    decoder = LongDecoder(Limits(MemoryWindows()))
-    try:
+    async with aclosing(LongDecoder(Limits(MemoryWindows()))) as decoder:
         surveyed = await decoder.survey(payer("acc_1"), file)
         assert surveyed.whole_ms == pytest.approx(len(pcm) / 48, abs=1)
         half = surveyed.whole_ms // 2
@@ -146,8 +145,6 @@ async def test_a_process_of_its_own_reads_each() -> None:
         assert b"".join(heard) == pcm
         with pytest.raises(InvalidRequest):
             await decoder.survey(payer("acc_1"), b"no recording")
-    finally:
-        await decoder.aclose()
 
 
 @pytest.mark.parametrize(
@@ -177,25 +174,19 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(long_decoder, "_SPEC", HelperSpec(module="no.such.module", is_for_one=True))
-    decoder = LongDecoder(Limits(MemoryWindows()))
-    try:
+    async with aclosing(LongDecoder(Limits(MemoryWindows()))) as decoder:
         with pytest.raises(DecodingFailed):
             await decoder.survey(payer("acc_1"), b"x")
         with pytest.raises(DecodingFailed):
             await decoder.stretch("acc_1", StretchRequest(b"x", 0, 1000, takes_first=False), SOURCE_HZ)
-    finally:
-        await decoder.aclose()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
 
 
 async def test_a_process_that_is_late_is_ended_and_its_turn_is_given_back() -> None:
-    decoder = LongDecoder(Limits(MemoryWindows()), within_s=0.0)
-    try:
+    async with aclosing(LongDecoder(Limits(MemoryWindows()), within_s=0.0)) as decoder:
         for _ in range(3):
             with pytest.raises(DecodingFailed):
                 await decoder.survey(payer("acc_1"), b"x")
-    finally:
-        await decoder.aclose()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from policies.price import MICRO, Price, estimate_charge
 from proxy.features.admin.verify import verify
 from speech_engine import EngineFailed, Finished, ProviderCount
-from tests.features.transcriptions.ears import Ears, Step, heard, of_seconds, raw, said, whole
+from tests.features.transcriptions.ears import Ears, Step, heard, raw, said, whole
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import Halt
+from tests.tones import of_seconds
 
 pytestmark = pytest.mark.both_stores
 

@@ -29,7 +29,6 @@ from tests.features.transcriptions.ears import (
     TRANSLATIONS,
     Ears,
     heard,
-    of_seconds,
     raw,
     recorded,
     said,
@@ -40,6 +39,7 @@ from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.sound import decoded
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.tones import of_seconds
 from tests.waiting import soon
 
 TEXT = "Hello there. This is a test. It goes on."

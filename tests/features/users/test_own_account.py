@@ -1,17 +1,14 @@
 """POST /v1/me: a preferred voice, by session or key, and what a person sets for itself."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
-import pytest
 
 from proxy.features.mail.texts import all_texts
 from proxy.features.users.own_account import MeChange
 from proxy.storage.rows import new_id
 from tests.features.users.people import PEOPLE, person
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.replies import json_of
 from tests.tables import each_row
 
@@ -20,10 +17,7 @@ _CONFIG = f'{TONE}[engines.other]\nplugin = "tone"\nhosted = false\n[voices.bel]
 )
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, _CONFIG + PEOPLE, plan="narrow") as opened:
-        yield opened
+server = inside_fixture(_CONFIG + PEOPLE, plan="narrow")
 
 
 async def test_a_key_sets_the_preferred_voice_and_the_next_request_has_it(server: Inside) -> None:

@@ -1,7 +1,6 @@
 """Sessions as callers: which requests of a browser count, and how a session begins and ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -27,16 +26,14 @@ from tests.features.users.rig import (
     served,
     texts_of,
 )
+from tests.fixtures import opened
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.waiting import soon
 
 ADA = "ada@example.org"
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with served(tmp_path) as opened:
-        yield opened
+server = opened(served, "tmp_path")
 
 
 async def code_of(answer: httpx2.Response) -> str:

@@ -4,8 +4,6 @@ import asyncio
 import hmac
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,17 +23,14 @@ from proxy.features.webhooks.section import WebhookSection
 from proxy.features.webhooks.webhook_store import WebhookChange
 from proxy.file_store.vault import VaultFailed
 from proxy.storage import accounts
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import Statement
 from proxy.storage.wrapped_keys import list_masters
 from tests.features.webhooks.receiver import Told, receiver, status
 from tests.features.webhooks.rig import ON, READY, WebhookRig, webhook_rig
+from tests.fixtures import opened
 from tests.waiting import soon
 
-
-@pytest.fixture
-async def rig(store: Store, tmp_path: Path) -> AsyncIterator[WebhookRig]:
-    async with webhook_rig(store, tmp_path) as opened:
-        yield opened
+rig = opened(webhook_rig, "store", "tmp_path")
 
 
 def signed_by(told: Told, secret: str) -> bool:

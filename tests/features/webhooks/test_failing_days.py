@@ -1,24 +1,19 @@
 """Days on which nothing arrives at a webhook: what counts towards turning it off, and what begins anew."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from proxy.errors import Conflict
 from proxy.features.webhooks import delivery_tasks as couriers
 from proxy.features.webhooks.webhook_store import WebhookChange
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import Statement
 from tests.features.webhooks.receiver import receiver, status
 from tests.features.webhooks.rig import READY, WebhookRig, webhook_rig
+from tests.fixtures import opened
 from tests.waiting import soon
 
-
-@pytest.fixture
-async def rig(store: Store, tmp_path: Path) -> AsyncIterator[WebhookRig]:
-    async with webhook_rig(store, tmp_path) as opened:
-        yield opened
+rig = opened(webhook_rig, "store", "tmp_path")
 
 
 async def test_a_delivery_that_is_sent_again_by_hand_is_tried_for_a_day(rig: WebhookRig) -> None:

@@ -1,14 +1,6 @@
 """The engine that most tests of the embedded voice speak with; a process has room for one at a time."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from speech_engine import Engine
+from tests.fixtures import opened
 from tests.plugins.espeak.heard import espeak
 
-
-@pytest.fixture
-async def engine() -> AsyncIterator[Engine]:
-    async with espeak() as made:
-        yield made
+engine = opened(espeak)

@@ -1,12 +1,13 @@
 """`voxgate check --plugin` on every plugin of this repository: what it creates is what the server creates."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.clouds import ENVIRON, KINDS, Clouds, Plugin, clouds
+from tests.fixtures import opened
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.checking import findings
 
@@ -24,10 +25,7 @@ SHADOWED = ("hibari", "kokoro", "piper", "rvc")
 """With these folders on the path, those of hibari, Piper and RVC hide the libraries of the same names."""
 
 
-@pytest.fixture(scope="module")
-def fakes() -> Iterator[Clouds]:
-    with clouds() as fakes:
-        yield fakes
+fakes = opened(clouds, scope="module")
 
 
 @pytest.fixture

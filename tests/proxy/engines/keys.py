@@ -15,15 +15,12 @@ from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.speech_engine.host.fakes import read
+from tests.waiting import forever
 
 WELL = tuple(spoken(0.1))
 
 
-async def _for_ever() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
-SILENT = (_for_ever,)
+SILENT = (forever,)
 """It is asked, and says nothing."""
 
 

@@ -45,6 +45,7 @@ from tests.proxy.engines.keys import (
 from tests.speech_engine.host.fakes import read
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.waiting import forever
 
 FAULTY = (EngineFailed("it broke"),)
 WHOLE = RATE_HZ // 10 * 2
@@ -273,7 +274,7 @@ class Mute(Scripted):
         yield Started(RATE_HZ)
         async for _ in pcm:
             self.heard += 1
-        await asyncio.get_running_loop().create_future()
+        await forever()
 
 
 async def _stalls(pieces: int, may_end: asyncio.Event) -> AsyncIterator[bytes]:

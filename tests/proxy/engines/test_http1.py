@@ -14,7 +14,7 @@ from tests.proxy.engines.servers import Act, answer, bare, begun
 from tests.proxy.engines.test_upstream_http import CERTIFICATE
 from tests.server import free_port
 from tests.tables import each_row
-from tests.waiting import soon
+from tests.waiting import forever, soon
 
 MEGABYTE = 1024 * 1024
 PIECE = b"x" * (64 * 1024)
@@ -27,10 +27,6 @@ def post(url: str, within_s: float = 5.0, method: str = "POST") -> HttpRequest:
 async def ask(client: UpstreamClient, request: HttpRequest) -> bytes:
     async with client.send(request) as found:
         return await found.read()
-
-
-async def forever() -> None:
-    await asyncio.get_running_loop().create_future()
 
 
 @pytest.mark.clock

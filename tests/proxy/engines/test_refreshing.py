@@ -19,7 +19,7 @@ from speech_engine import (
 )
 from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio, job
 from tests.speech_engine.host.simulated_time import simulated
-from tests.waiting import soon
+from tests.waiting import forever, soon
 
 
 class Asked(Turns):
@@ -41,7 +41,7 @@ class Asked(Turns):
         if isinstance(found, Exception):
             raise found
         if found is None:
-            await asyncio.get_running_loop().create_future()
+            await forever()
         else:
             self._names = (found,)
 

@@ -1,7 +1,7 @@
 """Recordings on their way to hosts over real sockets: once, to the right tenant, and gone when dropped."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -31,17 +31,14 @@ from speech_engine.host.messages import MissingSamples, encode
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.testing.recordings import PcmRecording
 from speech_engine.values import Trained, find_samples
+from tests.fixtures import opened
 from tests.proxy.engines.sources import FileInParts, Recordings
 from tests.proxy.hosts.host_rig import hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder
 from tests.speech_engine.host.mimics import CountingCache, Mimic, sampled, trained
 from tests.waiting import soon
 
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as made:
-        yield made
+folder = opened(short_folder)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable, Handsh
 from tests.proxy.engines.servers import tunnel_proxy
 from tests.server import free_port
 from tests.tables import each_row
-from tests.waiting import soon
+from tests.waiting import forever, soon
 
 SECRET = "sk-never-to-be-told"
 
@@ -29,7 +29,7 @@ class Seen:
 async def deaf(request: web.Request) -> web.WebSocketResponse:
     """Open a connection, and read nothing of it."""
     await web.WebSocketResponse().prepare(request)
-    await asyncio.get_running_loop().create_future()
+    await forever()
     raise AssertionError
 
 
@@ -66,7 +66,7 @@ async def served(seen: Seen) -> AsyncIterator[str]:
         raise web.HTTPTemporaryRedirect("/echo")
 
     async def silent(_request: web.Request) -> web.Response:
-        await asyncio.get_running_loop().create_future()
+        await forever()
         raise AssertionError
 
     app = web.Application()

@@ -26,7 +26,7 @@ from speech_engine import (
 from tests.proxy.engines.servers import Act, answer, bare, begun, tunnel_proxy
 from tests.server import free_port
 from tests.tables import each_row
-from tests.waiting import soon
+from tests.waiting import forever, soon
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 """A certificate of 127.0.0.1 signed by itself, with its key, for this test alone."""
@@ -57,10 +57,6 @@ async def test_an_answer_has_its_status_its_headers_and_its_body() -> None:
     (head,) = server.heads
     assert head.startswith(f"POST /speak?key={SECRET} HTTP/1.1\r\n")
     assert f"authorization: Bearer {SECRET}\r\n".lower() in head.lower()
-
-
-async def forever() -> None:
-    await asyncio.get_running_loop().create_future()
 
 
 @each_row(

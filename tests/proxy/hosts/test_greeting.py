@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,14 @@ import pytest
 from proxy.hosts.host_process import HostProcess
 from speech_engine import API_VERSION, EngineUnavailable, Finished
 from speech_engine.host.messages import MOST_HELLO_BYTES
+from tests.fixtures import opened
 from tests.proxy.hosts.host_rig import babbling, hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import soon
 
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as made:
-        yield made
+folder = opened(short_folder)
 
 
 async def test_a_host_of_another_api_version_serves_nobody_and_the_reason_says_so(folder: Path) -> None:

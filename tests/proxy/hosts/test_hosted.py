@@ -1,7 +1,7 @@
 """A hosted engine over real Unix sockets: greeted, spoken with, lost, and found again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from speech_engine import (
 )
 from speech_engine.host import messages
 from speech_engine.host.pipe_messages import HostState
+from tests.fixtures import opened
 from tests.proxy.hosts.host_rig import hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import (
     MODEL,
@@ -44,10 +45,7 @@ from tests.waiting import soon
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as made:
-        yield made
+folder = opened(short_folder)
 
 
 async def test_a_hosted_engine_is_ready_once_greeted_and_speaks(folder: Path) -> None:

@@ -58,6 +58,11 @@ async def serving(
     assert reported == []
 
 
+class Patient(ServerProtocol):
+    stall_s = 30.0
+    least_bytes_per_s = 0
+
+
 class RawAnswer(NamedTuple):
     """An answer as it came. `rest` is what came after it."""
 

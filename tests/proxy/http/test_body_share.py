@@ -11,17 +11,11 @@ import pytest
 from proxy.errors import RateLimited
 from proxy.features.lexicons.endpoints import MAX_BODY_BYTES
 from proxy.http.connection import MOST_BODY_BYTES, BodyQuota
-from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import inside
-from tests.proxy.http.sockets import Address, RawClient, calling, serving
+from tests.proxy.http.sockets import Address, Patient, RawClient, calling, serving
 
 WAIT_S = 30.0
 MOST_AT_ONCE = MOST_BODY_BYTES // MAX_BODY_BYTES
-
-
-class Patient(ServerProtocol):
-    stall_s = 30.0
-    least_bytes_per_s = 0
 
 
 class Served(NamedTuple):

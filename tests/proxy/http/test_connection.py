@@ -12,7 +12,7 @@ from proxy.file_store.answers import AnswerRecording, Head
 from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_PER_S, PEER, Connection
 from tests.proxy.api.inside import LeavingPeer
 from tests.tables import each_row
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, forever
 
 
 def connection(peer: LeavingPeer | None, *messages: Message) -> tuple[Connection, list[Message]]:
@@ -51,10 +51,6 @@ async def test_a_large_body_may_take_as_long_as_its_bytes_are_worth() -> None:
     # Less what has passed meanwhile.
     assert first <= LARGE_BODY_S < second <= LARGE_BODY_S + 10
     assert third <= second < last <= 600.0
-
-
-async def forever() -> None:
-    await asyncio.get_running_loop().create_future()
 
 
 async def test_a_client_that_leaves_ends_the_block() -> None:

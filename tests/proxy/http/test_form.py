@@ -20,8 +20,7 @@ from proxy.errors import InvalidRequest, RequestFailed
 from proxy.http.connection import BodyQuota, Connection
 from proxy.http.form import MOST_FILE_BYTES, MOST_PARTS, RequestForm, parse_form, read_form
 from proxy.http.replies import failure_reply, reply
-from proxy.http.server_protocol import ServerProtocol
-from tests.proxy.http.sockets import Address, calling, serving
+from tests.proxy.http.sockets import Address, Patient, calling, serving
 from tests.tables import each_row
 
 FILES = {"audio_sample": MOST_FILE_BYTES}
@@ -231,14 +230,9 @@ class WatchedShare(BodyQuota):
 share = WatchedShare()
 
 
-class Protocol(ServerProtocol):
-    stall_s = 30.0
-    least_bytes_per_s = 0
-
-
 @pytest.fixture
 async def address() -> AsyncIterator[Address]:
-    async with serving(_app, Protocol) as address:
+    async with serving(_app, Patient) as address:
         yield address
 
 

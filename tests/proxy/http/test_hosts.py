@@ -6,15 +6,9 @@ import msgspec
 import pytest
 
 from proxy.config.sections import Server
-from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import TONE, inside
-from tests.proxy.http.sockets import Address, RawAnswer, ask, serving
+from tests.proxy.http.sockets import Address, Patient, RawAnswer, ask, serving
 from tests.tables import each_row
-
-
-class Patient(ServerProtocol):
-    stall_s = 30.0
-    least_bytes_per_s = 0
 
 
 async def _answer(address: Address, *hosts: str, path: str = "/v1/models", key: str = "") -> RawAnswer:

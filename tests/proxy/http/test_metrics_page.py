@@ -15,6 +15,15 @@ from tests.tables import each_row
 pytestmark = pytest.mark.slow
 
 
+@asynccontextmanager
+async def _open(page: MetricsPage) -> AsyncIterator[None]:
+    page.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(page.stop)
+
+
 @pytest.mark.clock
 async def test_scrapes_at_once_each_get_an_answer() -> None:
     address = f"127.0.0.1:{free_port()}"
@@ -29,12 +38,8 @@ async def test_scrapes_at_once_each_get_an_answer() -> None:
         at_once -= 1
         return [WorkerMetrics(0, 1, f"# TYPE answer gauge\nanswer {number}\n")]
 
-    page = MetricsPage(address, 1, ask, lambda: ())
-    page.start()
-    try:
+    async with _open(MetricsPage(address, 1, ask, lambda: ())):
         pages = await asyncio.gather(*(_scrape(address) for _ in range(8)))
-    finally:
-        await asyncio.to_thread(page.stop)
     assert most_at_once == 1, "what one was told would be added after what the next was"
     assert sorted(_line(each, "answer ") for each in pages) == [f"answer {each}.0" for each in range(1, 9)]
 
@@ -45,12 +50,8 @@ async def test_the_page_says_how_many_workers_are_in_it() -> None:
     async def ask() -> list[WorkerMetrics]:
         return [WorkerMetrics(number, 1, "# TYPE answers counter\nanswers_total 2\n") for number in (0, 2)]
 
-    page = MetricsPage(address, 3, ask, lambda: ())
-    page.start()
-    try:
+    async with _open(MetricsPage(address, 3, ask, lambda: ())):
         text = await _scrape(address)
-    finally:
-        await asyncio.to_thread(page.stop)
     assert _line(text, "voxgate_workers ") == "voxgate_workers 3.0"
     assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 2.0"
     assert _line(text, "answers_total ") == "answers_total 4.0"
@@ -101,12 +102,8 @@ async def test_a_page_is_given_though_nobody_answers_at_all() -> None:
         await asyncio.Event().wait()
         return []
 
-    page = MetricsPage(address, 1, ask, lambda: ())
-    page.start()
-    try:
+    async with _open(MetricsPage(address, 1, ask, lambda: ())):
         text = await _scrape(address)
-    finally:
-        await asyncio.to_thread(page.stop)
     assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 0.0"
 
 
@@ -129,12 +126,8 @@ async def test_the_page_of_somebody_else_cannot_read_it(host: str, status: int) 
     async def ask() -> list[WorkerMetrics]:
         return []
 
-    page = MetricsPage(address, 1, ask, lambda: (), lambda: ("metrics.example.org",))
-    page.start()
-    try:
+    async with _open(MetricsPage(address, 1, ask, lambda: (), lambda: ("metrics.example.org",))):
         text = await _scrape(address, f"Host: {host}\r\n")
-    finally:
-        await asyncio.to_thread(page.stop)
     assert text.split(" ")[1] == str(status)
     assert ("voxgate_workers" in text) == (status == 200)
 
@@ -160,11 +153,8 @@ async def test_a_batched_model_has_its_figures_by_engine_and_process() -> None:
 
     figures = {"rows_live": 3.0, "rows_idle": 1.0, "step_width": 3.5, "dry_listeners": 2.0}
     page = MetricsPage(address, 1, ask, lambda: batch_metrics({("xtts", "0"): figures}))
-    page.start()
-    try:
+    async with _open(page):
         text = await _scrape(address)
-    finally:
-        await asyncio.to_thread(page.stop)
     labels = 'engine="xtts",process="0"'
     for name, value in (
         (f'voxgate_batch_rows{{{labels},urgency="live"}}', 3.0),

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.http.request_protocol import MOST_HEAD_BYTES, MOST_HEAD_FIELDS, MOST_SENT_AHEAD
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import inside
-from tests.proxy.http.sockets import Address, RawAnswer, ask, calling, serving
+from tests.proxy.http.sockets import Address, Patient, RawAnswer, ask, calling, serving
 from tests.tables import each_row
 
 SHORT_S = 0.4
@@ -19,11 +19,6 @@ WAIT_S = 10.0
 SPEECH = b'{"model": "tone", "voice": "alloy", "input": "Hello."}'
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST_HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-class Patient(ServerProtocol):
-    stall_s = 30.0
-    least_bytes_per_s = 0
 
 
 class Impatient(ServerProtocol):

@@ -19,6 +19,7 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.waiting import forever
 
 THREE = """
 [engines.one]
@@ -91,7 +92,7 @@ async def test_the_one_asked_first_may_still_win(tmp_path: Path) -> None:
 
     async def note() -> None:
         second_is_asked.set()
-        await asyncio.get_running_loop().create_future()
+        await forever()
 
     asked = engines([second_is_asked.wait, *WELL], [note], WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -137,7 +138,7 @@ async def test_a_refusal_beside_one_that_still_works_stops_all(tmp_path: Path) -
 
     async def note() -> None:
         second_is_asked.set()
-        await asyncio.get_running_loop().create_future()
+        await forever()
 
     asked = engines([second_is_asked.wait, errors.ContentRefused("No.")], [note], WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -162,7 +163,7 @@ async def test_a_client_that_leaves_ends_all_who_were_asked(tmp_path: Path) -> N
 
     async def leave() -> None:
         leaves.set()
-        await asyncio.get_running_loop().create_future()
+        await forever()
 
     asked = engines(SILENT, [leave], WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -187,7 +188,7 @@ async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_
 
     async def linger() -> None:
         try:
-            await asyncio.get_running_loop().create_future()
+            await forever()
         finally:
             leaves.set()
             await asyncio.sleep(0.2)

@@ -34,6 +34,7 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.sound import decoded, tone
 from tests.speech_engine.host.fakes import FakeEngine, FakeLog
 from tests.tables import each_row
+from tests.waiting import forever
 
 CONFIG = "[engines.one]\n"
 JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
@@ -251,7 +252,7 @@ async def test_a_stream_that_is_closed_midway_has_freed_its_encoder_and_its_time
     async def speak(_job: SpeechJob) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)
         yield Audio(0, tone(440, 1.0))
-        await asyncio.get_running_loop().create_future()
+        await forever()
 
     deadline = AudioTimeout().expire_in(600.0)
     stream = await begun(Borrowing(speak), deadline)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from proxy.speech.deadline import Deadline
+from tests.waiting import forever
 
 AT_ONCE_S, LATE_S = 0.01, 60.0
 
@@ -32,15 +33,11 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return moved
 
 
-async def wait() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
 async def test_a_block_that_is_late_raises_a_timeout() -> None:
     deadline = Deadline()
     with pytest.raises(TimeoutError):
         with deadline.expire_in(AT_ONCE_S):
-            await wait()
+            await forever()
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
@@ -80,7 +77,7 @@ async def test_a_task_that_is_cancelled_by_somebody_else_is_cancelled() -> None:
 
     async def work() -> None:
         with deadline.expire_in(LATE_S):
-            await wait()
+            await forever()
 
     working = asyncio.create_task(work())
     await asyncio.sleep(0)
@@ -95,7 +92,7 @@ async def test_a_task_that_is_late_and_cancelled_in_the_same_moment_is_cancelled
 
     async def work() -> None:
         with deadline:
-            await wait()
+            await forever()
 
     working = asyncio.create_task(work())
     await asyncio.sleep(0)
@@ -110,7 +107,7 @@ async def test_one_deadline_serves_one_task_after_the_other() -> None:
 
     async def block(seconds: float) -> None:
         with deadline.expire_in(seconds):
-            await wait()
+            await forever()
 
     first = asyncio.create_task(block(LATE_S))
     await asyncio.sleep(0)

@@ -10,7 +10,7 @@ import pytest
 
 from policies.breaker import MOST_FAULTS
 from speech_engine import Event, Finished, ProviderCount, SpeechJob, Started, errors
-from tests.features.conversions.test_conversions import of_seconds, sent
+from tests.features.conversions.test_conversions import sent
 from tests.features.conversions.test_money import SCRIPTED
 from tests.features.jobs.job_rig import job, jobs_inside, new_job
 from tests.proxy.api.inside import Inside, inside
@@ -21,6 +21,8 @@ from tests.proxy.speech_steps.repeating import Repeating
 from tests.proxy.speech_steps.test_post_steps import scripted
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.tones import of_seconds
+from tests.waiting import forever
 
 WELL = spoken(0.5)
 ALONE = UNHEDGED.replace('all = ["one/m", "two/m", "three/m"]', 'all = ["one/m"]')
@@ -180,7 +182,7 @@ class Mute(Repeating):
         yield Started(RATE_HZ)
         async for _ in pcm:
             self.heard += 1
-        await asyncio.get_running_loop().create_future()
+        await forever()
 
 
 @pytest.mark.parametrize(("recording_s", "seconds"), [(2.0, 8.5), (8.0, 10.0)])

@@ -10,6 +10,7 @@ from speech_engine import Finished, Started
 from tests.proxy.api.inside import LeavingPeer, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.test_pipeline import BODY, PAIR, ask
+from tests.waiting import forever
 
 
 async def test_a_slow_clients_answer_is_read_ahead_and_whole(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ async def test_a_slow_client_that_leaves_ends_what_was_read_ahead(tmp_path: Path
     async def leave(message: Message) -> None:
         if message.get("body"):
             leaves.set()
-            await asyncio.get_running_loop().create_future()
+            await forever()
 
     async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:
         await server.raw_speech(BODY, leaves, leave, peer=peer)

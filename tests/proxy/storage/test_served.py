@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Postgres, postgres
+from tests.fixtures import opened
 from tests.server import TONE, Server, running
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as started:
-        yield started
+database = opened(postgres, scope="module")
 
 
 @pytest.fixture(scope="module")

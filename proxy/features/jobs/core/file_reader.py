@@ -37,7 +37,7 @@ class FileReader:
         )
         self.helper = Helper(spec)
 
-    async def read(
+    async def read_file(
         self,
         account: str,
         order: msgspec.Struct,

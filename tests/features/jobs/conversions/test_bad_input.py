@@ -7,9 +7,9 @@ import pytest
 
 from proxy.features.transcriptions import long_reading_child, long_recordings
 from proxy.http.form import MOST_FILE_BYTES
-from tests.features.conversions.test_conversions import of_seconds
 from tests.features.jobs.conversions.rig import FORM, ask_conversion, conversions_inside, recording
 from tests.proxy.api.inside import envelope
+from tests.tones import of_seconds
 
 AUDIO = recording(["Hello."])
 WRONG: tuple[tuple[dict[str, Any], int, str | None, str], ...] = (

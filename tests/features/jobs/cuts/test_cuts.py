@@ -24,12 +24,13 @@ from tests.features.jobs.conversions import rig
 from tests.features.jobs.job_kills import Kill, killed_at_each
 from tests.features.jobs.job_rig import job, job_with, kind_of
 from tests.features.own_voices.test_clips import add, listed
-from tests.features.transcriptions.ears import Ears, of_seconds, said, whole
+from tests.features.transcriptions.ears import Ears, said, whole
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, send
 from tests.proxy.api.scripted import Halt
 from tests.replies import json_of
 from tests.tables import each_row
+from tests.tones import of_seconds
 from tests.waiting import soon
 
 WORDS = [

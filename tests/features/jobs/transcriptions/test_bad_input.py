@@ -7,8 +7,8 @@ import pytest
 
 from proxy.features.transcriptions import long_reading_child
 from tests.features.jobs.conversions.rig import TRANSCRIPTION, ask_conversion, conversions_inside
-from tests.features.transcriptions.ears import of_seconds
 from tests.proxy.api.inside import envelope
+from tests.tones import of_seconds
 
 pytestmark = pytest.mark.slow
 

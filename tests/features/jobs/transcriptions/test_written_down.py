@@ -26,12 +26,12 @@ from tests.features.jobs.conversions.rig import short_stretches
 from tests.features.jobs.conversions.test_served import contents
 from tests.features.jobs.job_rig import job, job_with, kind_of
 from tests.features.jobs.test_exactly_once import another
-from tests.features.transcriptions.ears import Ears, of_seconds, said, whole
+from tests.features.transcriptions.ears import Ears, said, whole
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Halt
 from tests.replies import json_of
 from tests.tables import each_row
-from tests.tones import tones
+from tests.tones import of_seconds, tones
 from tests.waiting import soon
 
 WORDS = [f"Sentence number {number}." for number in range(6)]

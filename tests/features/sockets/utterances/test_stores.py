@@ -1,7 +1,6 @@
 """The holds of an utterance on each store, and what an outage of the database does to it."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from tests.databases import Postgres, postgres
 from tests.faults.books import live_holds
 from tests.features.sockets.utterances.rig import RATE_HZ, Rig, Spoken, rig
 from tests.features.sockets.utterances.test_endings import ONE, config, outcomes, two
+from tests.fixtures import opened
 from tests.proxy.api.scripted import Halt, sound
 from tests.waiting import soon
 
@@ -52,10 +52,7 @@ async def test_nothing_is_held_after_an_interruption_and_a_loss(tmp_path: Path, 
         await _is_free(one, store_url, tmp_path)
 
 
-@pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
+own_postgres = opened(postgres)
 
 
 async def test_an_outage_at_the_settlement_makes_the_piece_free_and_ends_the_utterance(

@@ -17,6 +17,7 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage, telling
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.waiting import forever
 
 SECOND = RATE_HZ * 2
 """Bytes of one."""
@@ -296,7 +297,7 @@ def _lingering(then: Callable[[], object] = int) -> Step:
 
     async def linger() -> None:
         try:
-            await asyncio.get_running_loop().create_future()
+            await forever()
         finally:
             for _ in range(200):
                 await asyncio.sleep(0)
