@@ -1,4 +1,4 @@
-"""WebSockets through nginx as docs/machines.md has it: its pool gives a socket any connection that is free."""
+"""WebSockets through the nginx of docs/machines.md: its pool gives a socket any connection that is free."""
 
 import asyncio
 import re
