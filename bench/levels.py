@@ -23,8 +23,8 @@ import plugins
 from bench.sentences import LANGUAGES, sentences
 from plugins.kokoro.model_format import READINGS
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.stored_models import ModelStore
 from proxy.features.models.entries import read_gallery
+from proxy.hosts.stored_models import ModelStore
 from speech_engine.levels import TARGET_LUFS
 from speech_engine.loudness import true_peaks
 from tests.heard.judge import OTHERS, SENTENCES

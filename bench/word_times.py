@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bench.sentences import LANGUAGES, sentences
 from plugins.whisper.model_format import MODEL_FORMAT
 from proxy.config.sections import EngineSection
-from proxy.engines.stored_models import with_models
+from proxy.hosts.stored_models import with_models
 from proxy.speech_steps.word_times import WordPositions, find_words, interpolate
 from speech_engine import HEARING_HZ, Audio, Engine, HearJob, Segment, Words
 from speech_engine.pcm import PcmInMemory

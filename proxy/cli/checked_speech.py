@@ -266,7 +266,8 @@ def _get_json(server_client: ServerClient, path: str, **more: Any) -> dict[str, 
 
 def _model_digests(config: Config) -> dict[str, str]:
     """Return the digests of the stored models in use, by their names."""
-    from proxy.engines.stored_models import ModelStore, StoredModel
+    from proxy.engines.engine_models import StoredModel
+    from proxy.hosts.stored_models import ModelStore
 
     every = ModelStore(config.data).every()
     current = [each for each in every if isinstance(each, StoredModel) and each.is_current]

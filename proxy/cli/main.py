@@ -149,7 +149,7 @@ def serve(
         if later_fetch is not None:
             later_fetch.terminate()
             later_fetch.wait()
-            from proxy.engines.stored_models import FETCH_NOTE, ModelStore
+            from proxy.hosts.stored_models import FETCH_NOTE, ModelStore
 
             # The next server may fetch nothing.
             (ModelStore(data).folder / FETCH_NOTE).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from proxy.config import fields
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import did_you_mean
 from proxy.config.sections import EngineSection, PluginSection
-from proxy.engines import stored_models
+from proxy.engines import engine_models
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_declarations import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, InstanceKind, Kind, Missing, S, worker_plugin
@@ -81,7 +81,7 @@ def _judge_plugin(plugin: Any) -> None:
     if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
         raise Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
     if plugin.model_format is not None:
-        field = stored_models.MODEL_PATHS if plugin.model_format.listed_in else stored_models.MODEL_PATH
+        field = engine_models.MODEL_PATHS if plugin.model_format.listed_in else engine_models.MODEL_PATH
         if field not in plugin.settings.__struct_fields__:
             raise Nonsense(f"the settings of {plugin.name!r} need a field {field} for what is imported")
     if not isinstance(plugin.gallery, str):
@@ -108,13 +108,13 @@ class HostedEngineSpec(NamedTuple):
     name: str
     hosted: Hosted
     section: EngineSection
-    models: tuple[stored_models.StoredModel, ...] = ()
+    models: tuple[engine_models.StoredModel, ...] = ()
     model_format: ModelFormat | None = None
     data: str = ""
 
     @property
     def licence(self) -> str:
-        return stored_models.strictest_licence(self.models)
+        return engine_models.strictest_licence(self.models)
 
     @property
     def module(self) -> str:
@@ -143,11 +143,11 @@ class InProcessSpec(NamedTuple, Generic[S]):
     settings: tuple[S, ...]
     is_cloud: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
-    models: tuple[stored_models.StoredModel, ...] = ()
+    models: tuple[engine_models.StoredModel, ...] = ()
 
     @property
     def licence(self) -> str:
-        return stored_models.strictest_licence(self.models)
+        return engine_models.strictest_licence(self.models)
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""
@@ -289,7 +289,7 @@ class Registry:
             raise EngineConfigError(section.fault)
         if plugin.model_format is not None:
             try:
-                section = stored_models.with_model_of_mark(name, section, data)
+                section = engine_models.with_model_of_mark(name, section, data)
             except UnusableModel as fault:
                 raise EngineConfigError(f"{key}.model: {fault}") from None
         return _settings(key, plugin.settings, section.settings)
@@ -362,11 +362,11 @@ def _register(
 
 def _with_models(
     name: str, section: EngineSection, plugin: Plugin[Any], data: str, *, may_wait: bool = False
-) -> tuple[EngineSection, tuple[stored_models.StoredModel, ...]]:
+) -> tuple[EngineSection, tuple[engine_models.StoredModel, ...]]:
     try:
-        return stored_models.with_models(section, plugin.model_format, data)
+        return engine_models.with_models(section, plugin.model_format, data)
     except UnusableModel as fault:
-        if may_wait and isinstance(fault, stored_models.ModelAbsent):
+        if may_wait and isinstance(fault, engine_models.ModelAbsent):
             return section, ()
         raise EngineConfigError(f"engines.{name}.model: {fault}") from None
 

@@ -18,8 +18,8 @@ from contextlib import ExitStack
 import structlog
 
 from policies.device_reservations import DeviceMemory, DeviceReservations, Holder, LoadRefusal
-from proxy.engines import stored_models
 from proxy.engines.registry import HostedEngineSpec
+from proxy.hosts import stored_models
 from proxy.hosts.environments import environments
 from proxy.hosts.environments.environments import EnvironmentRefused
 from proxy.hosts.host import EngineSuspects, FindPlace, Host, Python

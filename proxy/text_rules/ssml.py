@@ -62,7 +62,7 @@ def read_ssml(ssml: str, *, is_lenient: bool = False) -> SsmlText:
         ssml = _NO_MARKUP.sub(lambda found: "&amp;" if found[0] == "&" else "&lt;", ssml)
         if _ROOT.match(ssml) is None:
             ssml = f"<speak>{ssml}</speak>"
-    return _Reading(is_lenient).text_of(ssml)
+    return _Reading(is_lenient).read(ssml)
 
 
 class _Reading:
@@ -85,7 +85,7 @@ class _Reading:
         self._words = dict[str, str]()
         self._language = ""
 
-    def text_of(self, ssml: str) -> SsmlText:
+    def read(self, ssml: str) -> SsmlText:
         try:
             self._parser.Parse(ssml.encode("utf-8", "surrogatepass"), True)
         except expat.ExpatError as error:

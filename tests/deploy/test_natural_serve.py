@@ -8,9 +8,9 @@ import httpx2
 import pytest
 
 from proxy.engines import registry
-from proxy.engines.stored_models import ModelRefused
 from proxy.features.models import natural, natural_file, natural_voices
 from proxy.features.models.listing import open_galleries
+from proxy.hosts.stored_models import ModelRefused
 from tests.server import Server, running
 from tests.waiting import until
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from proxy.config import config_toml
 from proxy.engines.registry import load
-from proxy.engines.stored_models import ModelStore
 from proxy.features.models import natural, natural_writer
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
@@ -16,6 +15,7 @@ from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.features.models.natural_voices import STAND_IN, natural_layer
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, pull
+from proxy.hosts.stored_models import ModelStore
 from tests import server
 from tests.clients.environments import Absent, built
 from tests.plugins.piper.environment import ROOT, interpreter

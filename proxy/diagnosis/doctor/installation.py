@@ -19,7 +19,8 @@ from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.model_check import RETIREMENT, check_retirements
 from proxy.engines import registry
-from proxy.engines.stored_models import MODEL, ModelRefused, ModelStore, StoredModel, model_names, verify
+from proxy.engines.engine_models import MODEL, StoredModel
+from proxy.hosts.stored_models import ModelRefused, ModelStore, model_names, verify
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 

@@ -9,14 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from proxy.engines.stored_models import (
-    CURRENT,
-    BrokenModel,
-    ModelRefused,
-    ModelStore,
-    StoredModel,
-    open_folder,
-)
+from proxy.engines.engine_models import StoredModel
+from proxy.hosts.stored_models import CURRENT, BrokenModel, ModelRefused, ModelStore, open_folder
 
 LOCK_NAME = ".lock"
 """The name of the lock file. No model can have this name."""

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.engines.stored_models import NAME_PATTERN, ModelRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.import_order import LICENCE_PATTERN, MOST_LINE_CHARACTERS
+from proxy.hosts.stored_models import NAME_PATTERN, ModelRefused
 from speech_engine.licences import bound_by, terms_of
 
 _MOST_BYTES = 1024 * 1024

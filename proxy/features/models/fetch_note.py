@@ -14,9 +14,9 @@ import msgspec
 from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.engines.source import WITHOUT_HOSTS, EngineWithHosts
-from proxy.engines.stored_models import FETCH_NOTE, FETCH_SILENT_S, ModelStore
 from proxy.features.models.listing import FIRST, GalleryModel
 from proxy.hosts.environments.environment_build import BuildProgress
+from proxy.hosts.stored_models import FETCH_NOTE, FETCH_SILENT_S, ModelStore
 from speech_engine.host.pipe_messages import HostState
 
 _UNSEEN_S = 10.0

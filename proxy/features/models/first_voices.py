@@ -18,7 +18,6 @@ from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
 from proxy.engines.registry import Registry
-from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural, natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
@@ -37,6 +36,7 @@ from proxy.features.models.pulling import is_pulled
 from proxy.file_store import data_folder
 from proxy.hosts.environments.environment_build import BuildProgress
 from proxy.hosts.environments.progress_line import ProgressLine, progress_line, say
+from proxy.hosts.stored_models import ModelStore
 
 _LONGEST_REASON = 300
 _PAUSES_S = (*(60.0 * 2**n for n in range(4)), *[900.0] * 96)

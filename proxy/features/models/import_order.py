@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from policies.language import tag_matches
-from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
+from proxy.hosts.stored_models import BrokenModel, ModelRefused, ModelStore
 from speech_engine.levels import QUIETEST_LUFS
 from speech_engine.licences import bound_by
 

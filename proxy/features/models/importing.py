@@ -20,7 +20,6 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from proxy.engines.stored_models import CURRENT, ModelRefused, ModelStore, Progress, hash_file
 from proxy.features.models.changes import HIDDEN_PREFIX
 from proxy.features.models.conversion import convert_in_child, cut_in_child
 from proxy.features.models.import_order import (
@@ -31,6 +30,7 @@ from proxy.features.models.import_order import (
     judge_names,
 )
 from proxy.features.models.part_file import replace_file
+from proxy.hosts.stored_models import CURRENT, ModelRefused, ModelStore, Progress, hash_file
 from proxy.storage.disk_names import flush
 from speech_engine.model_files import (
     FolderContents,

@@ -11,8 +11,8 @@ import proxy
 from policies.descriptions import language_named
 from policies.language import base_tag, tag_matches
 from proxy.config.reader import names_hint
-from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.entries import GalleryEntry, read_gallery
+from proxy.hosts.stored_models import ModelRefused
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from proxy.commands.tables import Line
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.stored_models import MODEL, model_names, strictest_licence, with_models
+from proxy.engines.engine_models import MODEL, strictest_licence
+from proxy.hosts.stored_models import model_names, with_models
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel
 

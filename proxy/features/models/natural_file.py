@@ -10,7 +10,6 @@ from proxy.commands.tables import Line
 from proxy.config import config_toml
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
-from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
@@ -19,6 +18,7 @@ from proxy.features.models.model_use import sections_using
 from proxy.features.models.natural import Layer
 from proxy.file_store import data_folder
 from proxy.hosts.environments.progress_line import say
+from proxy.hosts.stored_models import ModelStore
 
 
 def own_sections(config: Config, plugin: str) -> list[str]:

@@ -15,7 +15,6 @@ import msgspec
 
 from proxy.config.model_names import STANDARD
 from proxy.engines.registry import Registry
-from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
@@ -25,6 +24,7 @@ from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
 from proxy.hosts.environments import environment_build, environments
 from proxy.hosts.environments.environment_build import BuildProgress, Say
+from proxy.hosts.stored_models import ModelRefused, ModelStore, Progress
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 

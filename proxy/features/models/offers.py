@@ -16,7 +16,6 @@ from proxy.config.secret import resolve
 from proxy.config.sections import Config
 from proxy.engines import registry
 from proxy.engines.registry import Registry
-from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.listing import QUICK, GalleryModel, open_galleries
@@ -27,6 +26,7 @@ from proxy.features.models.part_file import is_sha256
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
 from proxy.features.models.stock import current_model, model_row, open_changes
 from proxy.hosts.environments.progress_line import progress_line, say
+from proxy.hosts.stored_models import ModelStore
 from speech_engine.licences import terms_of
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.engines.stored_models import ModelRefused, ModelStore, Progress, StoredModel
+from proxy.engines.engine_models import StoredModel
 from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.entries import GalleryFile, NpmPackage, Package
 from proxy.features.models.fetching import FileToFetch, HubPatience, fetch
@@ -29,6 +29,7 @@ from proxy.features.models.packages import (
     package_path,
 )
 from proxy.features.models.part_file import PartFile, has_digest, replace_file
+from proxy.hosts.stored_models import ModelRefused, ModelStore, Progress
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 

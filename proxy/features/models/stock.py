@@ -15,7 +15,7 @@ from proxy.commands.tables import PrintForm
 from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.stored_models import BrokenModel, ModelStore, Progress, StoredModel, verify
+from proxy.engines.engine_models import StoredModel
 from proxy.errors import CommandRefused
 from proxy.features.models.changes import hold_change_lock, remove_version
 from proxy.features.models.import_order import ImportOrder
@@ -23,6 +23,7 @@ from proxy.features.models.importing import import_model
 from proxy.features.models.model_use import licence_notes, next_steps, sections_naming, sections_using
 from proxy.features.models.natural_file import forget_model, give_to_owner_after
 from proxy.hosts.environments.progress_line import ProgressLine, say
+from proxy.hosts.stored_models import BrokenModel, ModelStore, Progress, verify
 from speech_engine.model_files import ModelFormat
 
 _Version = StoredModel | BrokenModel

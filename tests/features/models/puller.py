@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proxy.engines.stored_models import ModelRefused, ModelStore
 from proxy.features.models import importing, index_process, pulling
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import GalleryModel
+from proxy.hosts.stored_models import ModelRefused, ModelStore
 from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, joined, listed, told_of
 
 POINTS = (

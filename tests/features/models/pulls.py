@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel
+from proxy.engines.engine_models import StoredModel
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.importing import Imported
 from proxy.features.models.listing import GalleryModel
 from proxy.features.models.pulling import PullOrder, pull
+from proxy.hosts.stored_models import ModelRefused, ModelStore
 from tests.features.models.toys import CONFIG, QUICK, WEIGHTS
 
 

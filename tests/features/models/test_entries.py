@@ -10,13 +10,13 @@ import pytest
 import plugins
 from proxy.commands.tables import Grid
 from proxy.engines import registry
-from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.commands import _models_table, _search_table
 from proxy.features.models.entries import read_gallery
 from proxy.features.models.import_order import ImportOrder, judge_levels
 from proxy.features.models.importing import choose_file
 from proxy.features.models.listing import Galleries, GalleryModel, open_galleries
+from proxy.hosts.stored_models import ModelRefused
 from speech_engine import Plugin
 from speech_engine.licences import bound_by, terms_of
 from speech_engine.model_files import ModelFormat

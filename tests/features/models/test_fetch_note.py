@@ -13,13 +13,14 @@ from proxy.config.config_toml import Config
 from proxy.config.sections import EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines
-from proxy.engines.stored_models import ModelAbsent, with_models
+from proxy.engines.engine_models import ModelAbsent
 from proxy.errors import RequestFailed, UpstreamFailed
 from proxy.features.models import fetch_note, natural_voices
 from proxy.features.models.fetch_note import FetchNote, FetchWatch, note_path, read_note
 from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.hosts.environments.environment_build import BuildProgress
 from proxy.hosts.hosted import HostedEngine
+from proxy.hosts.stored_models import with_models
 from speech_engine import EngineUnavailable
 from speech_engine.host.pipe_messages import HostState
 from tests.tables import each_row

@@ -6,7 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from proxy.engines.stored_models import ModelStore, StoredModel, verify
+from proxy.engines.engine_models import StoredModel
+from proxy.hosts.stored_models import ModelStore, verify
 from tests import forked
 from tests.features.models import puller
 from tests.features.models.hub import Hub, Manner

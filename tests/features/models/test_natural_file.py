@@ -15,7 +15,6 @@ from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
-from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 from proxy.features.models import first_voices, natural, natural_file, natural_voices, natural_writer, offers
@@ -24,6 +23,7 @@ from proxy.features.models.fetch_note import FetchNote, Note, note_path, read_no
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import FetchedModels
+from proxy.hosts.stored_models import ModelStore
 from tests.features.models.conftest import hub
 from tests.features.models.test_offers import gallery, plugins
 from tests.features.models.toys import sha256

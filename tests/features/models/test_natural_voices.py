@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from proxy.config import config_toml
 from proxy.engines import registry
-from proxy.engines.stored_models import ModelRefused
 from proxy.features.models import natural_voices
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.features.models.natural import Layer
+from proxy.hosts.stored_models import ModelRefused
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat
 from tests.tables import each_row

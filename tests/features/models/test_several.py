@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import EngineSection
-from proxy.engines.stored_models import ModelRefused, ModelStore, strictest_licence, with_models
+from proxy.engines.engine_models import strictest_licence
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import Imported, import_model
+from proxy.hosts.stored_models import ModelRefused, ModelStore, with_models
 from speech_engine.model_files import ModelFile, ModelFormat, UnusableModel
 from tests.onnx_bytes import number, part
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel
+from proxy.engines.engine_models import StoredModel
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from proxy.features.models.listing import GalleryModel
 from proxy.features.models.pulling import PullOrder, is_pulled
+from proxy.hosts.stored_models import ModelRefused, ModelStore
 from tests.features.models.hub import Hub, Manner
 from tests.features.models.pulls import only_model, pulled, refusal
 from tests.features.models.toys import CONFIG, FORMAT, QUICK, WEIGHTS, at, listed

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from plugins.kokoro.model_format import MODEL_FORMAT
-from proxy.engines.stored_models import ModelRefused, ModelStore
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
+from proxy.hosts.stored_models import ModelRefused, ModelStore
 from speech_engine.model_files import ModelManifest
 from tests import onnx_bytes as onnx
 from tests.plugins.kokoro import hostile, tiny

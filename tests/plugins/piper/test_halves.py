@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from plugins.piper.voice_format import MODEL_FORMAT, decoder_reach
-from proxy.engines.stored_models import ModelRefused, ModelStore
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
+from proxy.hosts.stored_models import ModelRefused, ModelStore
 from speech_engine.model_files import FolderContents, UnusableModel, check_model
 from speech_engine.model_files.onnx import read_graph
 from speech_engine.model_files.onnx_halves import cut_graph

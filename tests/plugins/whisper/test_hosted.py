@@ -23,9 +23,9 @@ from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import EngineSection
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.sample_source import NO_SOURCE
-from proxy.engines.stored_models import with_models
 from proxy.hosts.host import EngineSuspects, Host, Python, sockets_in
 from proxy.hosts.hosted import HostedEngine
+from proxy.hosts.stored_models import with_models
 from speech_engine import (
     HEARING_HZ,
     Engine,

@@ -9,13 +9,13 @@ import pytest
 
 from plugins.whisper.model_format import MODEL_FORMAT
 from proxy.engines.registry import load
-from proxy.engines.stored_models import ModelRefused, ModelStore
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural import Layer
 from proxy.features.models.natural_voices import with_speech
+from proxy.hosts.stored_models import ModelRefused, ModelStore
 from speech_engine.model_files import ModelManifest
 from tests.commands import command
 from tests.plugins.whisper import tiny

@@ -11,12 +11,12 @@ from io import BytesIO
 
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines import stored_models
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import HostedEngineSpec, Registry
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
 from proxy.features.jobs.section import SECTION
+from proxy.hosts import stored_models
 from proxy.hosts.memory_reservations import MemoryReservations
 from speech_engine import Hosted, ModelInfo
 from speech_engine.model_files import UnusableModel

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,17 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.config.sections import EngineSection, PluginSection
+from proxy.engines.engine_models import (
+    MODEL,
+    MODEL_PATH,
+    MODEL_PATHS,
+    ModelAbsent,
+    StoredModel,
+    strictest_licence,
+)
 from proxy.errors import CommandRefused
-from speech_engine.licences import terms_of
 from speech_engine.model_declarations import ModelFormat, UnusableModel
-from speech_engine.model_manifest import ModelManifest, read_manifest
+from speech_engine.model_manifest import read_manifest
 
 FOLDER = "models"
 CURRENT = "current"
@@ -32,9 +39,6 @@ FETCH_NOTE = ".fetch"
 """The note of a fetch that runs beside a server."""
 FETCH_SILENT_S = 150.0
 """A fetch that is silent for longer was killed: an index may be silent for a minute."""
-
-MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
-"""Keys of settings: a model's name; and the keys that a plugin gets instead, for one folder or several."""
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 _DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -46,18 +50,6 @@ Progress = Callable[[str, int, int], None]
 
 class ModelRefused(CommandRefused):
     """A command on a model that cannot be done; the message says why."""
-
-
-class ModelAbsent(UnusableModel):
-    """No model of this name has been imported."""
-
-
-class StoredModel(NamedTuple):
-    """One version of an imported model. `is_current`: an engine that names it gets this one."""
-
-    manifest: ModelManifest
-    folder: Path
-    is_current: bool
 
 
 class BrokenModel(NamedTuple):
@@ -156,20 +148,6 @@ def model_names(section: EngineSection, format_: ModelFormat | None, data: str) 
     stored = (model for model in ModelStore(data).every() if isinstance(model, StoredModel))
     own = (model for model in stored if model.is_current and model.manifest.engine == section.plugin)
     return [model.manifest.name for model in own]
-
-
-def strictest_licence(models: Iterable[StoredModel]) -> str:
-    """Return the licence that an engine with these models keeps to, or "" without any. Raise UnusableModel.
-
-    An operator can accept one licence an engine, so two licences that must be accepted cannot be combined.
-    """
-    by_name = {model.manifest.bound_by.casefold(): model.manifest.bound_by for model in models}
-    binding = [licence for licence in by_name.values() if terms_of(licence).must_accept]
-    if len(binding) > 1:
-        raise UnusableModel(
-            f"its models are under {binding[0]} and {binding[1]}; give each licence an engine of its own"
-        )
-    return next(iter([*binding, *by_name.values()]), "")
 
 
 def _model_for(plugin: str, name: str, data: str) -> StoredModel:
