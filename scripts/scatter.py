@@ -6,6 +6,7 @@
     python -m scripts.scatter --save       lowers scripts/budgets.toml to the lines that there are
     python -m scripts.scatter --save anew  sets it, and higher where there are more: for a merge alone
     python -m scripts.scatter --core       prints the files of the core, and for each who imports it
+    python -m scripts.scatter --map        prints the rooms of the core, and the folders outside of it
 
 What is a feature's own: its tables, its section of the configuration, its metrics and its paths. A table is
 named by SQL, a section by who reads it of a configuration or tells an operator of its keys. `proxy/config` is
@@ -79,7 +80,9 @@ def main(arguments: list[str]) -> None:
         save(budgets.FILE, is_anew=arguments[1:] == ["anew"])
     elif arguments == ["--core"]:
         print("\n".join(f"{file}: {', '.join(sorted(by)) or '-'}" for file, by in sorted(core().items())))
-        print(f"{sum(source_of(file).count(chr(10)) for file in core())} lines in {len(core())} files")
+        print(f"{sum(map(_line_count, core()))} lines in {len(core())} files")
+    elif arguments == ["--map"]:
+        print(core_map(), end="")
     elif arguments == ["--sizes"]:
         known = budgets.read_budgets(budgets.FILE.read_text())
         rows = {budgets.PRODUCT: budgets.sum_of_lines(lines_of_parts()), **lines_of_parts()}
@@ -102,7 +105,7 @@ def save(file: Path, *, is_anew: bool = False) -> None:
 def table() -> str:
     lines = [f"{'feature':12}{'files':>6}{'lines':>7}{'imported by':>13}{'named by':>10}"]
     for reach in reaches():
-        size = sum(source_of(file).count("\n") for file in reach.own)
+        size = sum(map(_line_count, reach.own))
         lines.append(
             f"{reach.feature:12}{len(reach.own):6}{size:7}{len(reach.importing):13}{len(reach.naming):10}"
         )
@@ -143,6 +146,36 @@ def core() -> dict[str, set[str]]:
     return found
 
 
+def core_map() -> str:
+    """Return two tables: the rooms of the core, and those outside. Lines are hundreds: these last."""
+    rooms: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
+    for file in _files():
+        rooms[file in core()].setdefault(_map_room(file), []).append(file)
+    text = ""
+    for is_core, title in ((True, "the core"), (False, "outside of it")):
+        lines = {room: sum(map(_line_count, files)) for room, files in rooms[is_core].items()}
+        text += f"| {title} | files | lines | what it is |\n| --- | --- | --- | --- |\n"
+        for room in sorted((each for each in lines if lines[each] >= 50), key=lambda each: -lines[each]):
+            files, size = len(rooms[is_core][room]), round(lines[room], -2)
+            text += f"| {room} | {files} | {size} | {_first_sentence(room)} |\n"
+        text += "\n"
+    return text[:-1]
+
+
+def _map_room(file: str) -> str:
+    folders = file.split("/")[:-1]
+    return "/".join(folders[: 3 if folders[1:2] == ["features"] else 1 + (folders[0] == "proxy")])
+
+
+def _line_count(file: str) -> int:
+    return source_of(file).count("\n")
+
+
+def _first_sentence(room: str) -> str:
+    words = " ".join((ast.get_docstring(ast.parse(source_of(f"{room}/__init__.py"))) or "").split())
+    return re.split(r"(?<=[.]) (?=[A-Z`])", words)[0]
+
+
 def _with_packages(module: str) -> Iterator[str]:
     """Yield a module and its packages, which are imported before it."""
     yield module
@@ -154,7 +187,7 @@ def lines_of_parts() -> dict[str, int]:
     """Return the lines of each part that has a budget. A file of the product counts once."""
     found = Counter[str]()
     for file, part in parts().items():
-        found[part] += source_of(file).count("\n")
+        found[part] += _line_count(file)
     for part, pattern in _BESIDE.items():
         files = (path for path in ROOT.glob(pattern) if "vendor" not in path.parts)
         found[part] = sum(path.read_text().count("\n") for path in files)

@@ -89,3 +89,12 @@ def test_tables_sections_metrics_and_paths_are_named_and_words_are_not(
     own = reaches()[name].own
     feature = next(each for each in SCATTER["all_features"]() if each.name == name)
     assert SCATTER["is_named"](str(tmp_path / "outside.py"), feature, own) == is_named
+
+
+def test_the_map_has_the_rooms_of_the_core_and_what_each_is() -> None:
+    inside, _, outside = scatter.core_map().partition("\n\n")
+    rows = [line.strip("| ").split(" | ") for line in inside.splitlines()[2:]]
+    assert sum(int(files) for _, files, *_ in rows) >= len(scatter.core()) - 5, "small rooms have no row"
+    assert all(len(row) == 4 and row[3].endswith(".") for row in rows)
+    assert "| proxy/hosts |" in outside
+    assert "proxy/features" not in inside

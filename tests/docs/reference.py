@@ -16,6 +16,7 @@ from proxy.config.config_toml import load
 from proxy.feature_list import all_sections
 from proxy.features.models.entries import read_gallery
 from proxy.hosts.cluster.cluster_hosts import ClusterHosts
+from scripts.scatter import core_map
 from speech_engine.licences import terms_of
 from tests.docs import config_reference, found, http_reference, markdown, pages, plugin_reference
 from tests.docs.found import sentence
@@ -90,7 +91,11 @@ def texts(server: Server) -> dict[Path, str]:
     readme = sentence(_first_paragraph((ROOT / "README.md").read_text()))
     llms = ["# voxgate", "", f"> {readme}", "", *_listed(ROOT, made)]
     choice = ROOT / "docs/which-engine.md"
-    made_parts = {choice: pages.with_made(choice.read_text(), {"tried": _tried()})}
+    plan = ROOT / "docs/architecture.md"
+    made_parts = {
+        choice: pages.with_made(choice.read_text(), {"tried": _tried()}),
+        plan: pages.with_made(plan.read_text(), {"map": core_map()}),
+    }
     return {**made, **made_parts, ROOT / INDEX: markdown.page(index), ROOT / "llms.txt": markdown.page(llms)}
 
 
