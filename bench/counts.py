@@ -5,6 +5,9 @@ the other: for another text each time, and of stored clips for the next of those
 the cache. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the connection
 that is kept. Calls are of functions written in Python, without those of this program. `--functions` also
 prints the most called ones.
+
+`--way` prints the files and functions of the product that one plain request enters, in their order, with the
+stand-in engine inside the worker. It needs no nginx.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import socket
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from itertools import count, cycle
 from pathlib import Path
 from types import CodeType, FrameType
@@ -49,6 +52,15 @@ ROWS = ("tasks", "timers", "futures", "async generators", "finalizers", "Python 
 _MOST_FUNCTIONS = 400
 _ROOT = str(Path(__file__).parent.parent)
 _BENCH = str(Path(__file__).parent)
+_PRODUCT = tuple(f"{_ROOT}/{room}/" for room in ("proxy", "policies", "speech_engine", "plugins"))
+INSIDE = """
+[engines.tone]
+hosted = false
+[models]
+tts-1 = ["tone/standard"]
+[voices.alloy]
+tone = "tone"
+"""
 
 
 class CountingLoop(uvloop.Loop):
@@ -77,6 +89,11 @@ class CountingLoop(uvloop.Loop):
 
 def main() -> None:
     logs.configure_logs("bench")
+    if "--way" in sys.argv:
+        files = way()
+        print("\n".join(f"{file}: {', '.join(functions)}" for file, functions in files.items()))
+        print(f"{len(files)} files, {sum(map(len, files.values()))} functions")
+        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(folder))
@@ -92,6 +109,12 @@ def main() -> None:
 
 
 async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
+    async with _serving(config, data) as asking:
+        return {kind: await asking.count(bodies) for kind, bodies in KINDS.items()}
+
+
+@asynccontextmanager
+async def _serving(config: Path, data: Path) -> AsyncIterator[_Asking]:
     environ = {"VOXGATE_SERVER__DATA": str(data)}
     async with open_worker(load_config(config, environ), registry.load()) as worker:
         key = await dev_key.ensure_dev_key(worker.store, data)
@@ -113,11 +136,41 @@ async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
                 )
             )
             serving = asyncio.create_task(server.serve(sockets=[listening]))
-            asking = _Asking(listening.getsockname()[1], key)
-            found = {kind: await asking.count(bodies) for kind, bodies in KINDS.items()}
+            yield _Asking(listening.getsockname()[1], key)
             server.should_exit = True
             await serving
-    return found
+
+
+def way() -> dict[str, list[str]]:
+    """Return the functions of the product that a plain request enters for the first time, by their files."""
+    with tempfile.TemporaryDirectory() as name:
+        config = Path(name) / "config.toml"
+        config.write_text(INSIDE)
+        with asyncio.Runner(loop_factory=CountingLoop) as runner:
+            return runner.run(_way(config, Path(name) / "data"))
+
+
+async def _way(config: Path, data: Path) -> dict[str, list[str]]:
+    bodies = KINDS["gateway"]
+    async with _serving(config, data) as asking:
+        await asking.ask_once(bodies)
+        entered: dict[CodeType, None] = {}
+
+        def profile(frame: FrameType, event: str, _value: object) -> None:
+            file = frame.f_code.co_filename
+            if event == "call" and file.startswith(_PRODUCT) and "<" not in frame.f_code.co_name:
+                entered[frame.f_code] = None
+
+        sys.setprofile(profile)
+        try:
+            await asking.ask_once(bodies)
+        finally:
+            sys.setprofile(None)
+    files: dict[str, list[str]] = {}
+    for code in entered:
+        file = code.co_filename.removeprefix(f"{_ROOT}/")
+        files.setdefault(file, []).append(code.co_qualname)
+    return files
 
 
 class _Asking:
@@ -126,14 +179,17 @@ class _Asking:
         self._key = key
 
     async def count(self, bodies: Iterator[str]) -> Counter[str]:
-        await self._ask(bodies, WARM)
-        return await _counted(lambda: self._ask(bodies, COUNTED))
+        await self.ask(bodies, WARM)
+        return await _counted(lambda: self.ask(bodies, COUNTED))
 
-    async def _ask(self, bodies: Iterator[str], times: int) -> None:
+    async def ask(self, bodies: Iterator[str], times: int) -> None:
         each = [[next(bodies) for _ in range(times // CONNECTIONS)] for _ in self._connections]
         await asyncio.gather(
             *(asyncio.to_thread(self._ask_over, *one) for one in zip(self._connections, each, strict=True))
         )
+
+    async def ask_once(self, bodies: Iterator[str]) -> None:
+        await asyncio.to_thread(self._ask_over, self._connections[0], [next(bodies)])
 
     def _ask_over(self, connection: http.client.HTTPConnection, bodies: list[str]) -> None:
         for body in bodies:
