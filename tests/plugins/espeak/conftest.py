@@ -1,6 +1,14 @@
 """The engine that most tests of the embedded voice speak with; a process has room for one at a time."""
 
-from tests.fixtures import opened
+from collections.abc import AsyncIterator
+
+import pytest
+
+from speech_engine import Engine
 from tests.plugins.espeak.heard import espeak
 
-engine = opened(espeak)
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    async with espeak() as made:
+        yield made
