@@ -20,7 +20,7 @@ HEAD_MS, TAIL_MS = 40, 100
 _FADE_IN_MS, _FADE_OUT_MS = 10, 40
 END_MS = 150
 """The silence at the end of an answer."""
-_PAUSES_MS: dict[Ends, int] = {"phrase": 40, "clause": 240, "paragraph": 850}
+_PAUSES_MS: dict[Ends, int] = {"phrase": 40, "clause": 225, "paragraph": 850}
 """The pauses beside that of a sentence, which is a setting."""
 
 _SILENT_SHARE = 0.01

@@ -30,7 +30,7 @@ def length_ms(sound: NDArray[np.float32]) -> float:
     ("ends", "sentence_ms", "speed", "silence_ms"),
     [
         ("phrase", 450, 1, 80),  # the fades of both pieces
-        ("clause", 450, 1, 240),
+        ("clause", 450, 1, 225),
         ("sentence", 450, 1, 450),
         ("paragraph", 450, 1, 850),
         ("sentence", 450, 2, 225),
