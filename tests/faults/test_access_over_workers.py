@@ -42,7 +42,7 @@ async def test_two_workers_keep_the_things_of_an_account_to_it(server: Server, w
     await access_rules.check_lists(world)
     await access_rules.check_kept_answers(world)
     await access_rules.check_same_recording(world, server.data / "voices")
-    path, before = f"/v1/history/{world.objects['request']}", answers_by_worker(server)
+    path, before = f"/v1/lexicons/{world.objects['lexicon']}", answers_by_worker(server)
     while len(answers_by_worker(server) - before) < WORKERS:
         answers = [await world.ask("owner", "GET", path) for _ in range(10)]
         assert {answer.status_code for answer in answers} == {200}
