@@ -9,9 +9,10 @@ from scripts.changed import all_tests, reached, reached_by_rules
 from tests.tables import each_row
 
 LISTS = Path(__file__).parents[2] / "scripts" / "mutations"
-MOST_MISSED = 30
+MOST_MISSED = 31
 """Mutants whose killer no rule reaches: their lists alone name it. Six are of the seam of checked speech.
-Twelve are of a feature that a server hands to another one without an import, as recognition to jobs."""
+Twelve are of a feature that a server hands to another one without an import, as recognition to jobs. One is
+of limits in Redis, which the core opens by a name."""
 
 
 @each_row(

@@ -117,7 +117,7 @@ def test_help_cuts_no_sentence_short(group: tuple[str, ...]) -> None:
 
 def test_all_commands_are_in_the_help() -> None:
     shown = help_of()
-    assert {name[0] for name in ALL} - set(shown.split()) == {"migrate"}, "a former name"
+    assert {name[0] for name in ALL} - set(shown.split()) == {"migrate", "receipt"}, "former names"
     assert typer.main.get_command(make_app()).name == "voxgate"
 
 
