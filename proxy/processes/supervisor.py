@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -126,16 +126,19 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
-        part_tasks = [task for part in self._parts if (task := part.start_tasks()) is not None]
-        running = [*part_tasks, asyncio.create_task(self._workers.run())]
+        running: list[asyncio.Task[None]] = []
         stop_wait = asyncio.create_task(self._stop_requested.wait())
-        try:
+        async with AsyncExitStack() as started:
+            started.callback(stop_wait.cancel)
+            for part in self._parts:
+                task = part.start_tasks()
+                started.push_async_callback(part.stop_part)
+                running += [] if task is None else [task]
+            running.append(asyncio.create_task(self._workers.run()))
             await asyncio.wait([*running, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             await self._wait_for_load_balancers()
-            await self._drain()
+            await self._drain(started)
             await asyncio.gather(*running)
-        finally:
-            stop_wait.cancel()
         if self._workers.have_failed and not self._workers.is_announced:
             raise CannotServe(self._workers.list_failed()[0].reason)
         return 1 if self._workers.have_failed else 0
@@ -155,15 +158,14 @@ class Supervisor:
             async with asyncio.timeout(lag_s):
                 await self._second_signal.wait()
 
-    async def _drain(self) -> None:
+    async def _drain(self, started: AsyncExitStack) -> None:
         """Refuse new clients and stop the workers, which wait, abort and settle. Then stop the parts."""
         _log.info("server.drain.started", within_s=self._config.server.drain_s)
         if self._http is not None:
             self._http.close()  # else this copy would accept clients for workers that take none
         self._control.close()
         await self._workers.stop(self._config.server.drain_s + _SETTLING_S)
-        for part in reversed(self._parts):
-            await part.stop_part()
+        await started.aclose()
         _log.info("server.drain.complete")
 
     def _on_question(self, number: int, message: pipe_messages.WorkerQuestion) -> None:
@@ -172,11 +174,11 @@ class Supervisor:
                 self._answer_soon(self._reload_for_worker(number, question))
             case pipe_messages.ErasureQuestion():
                 self._answer_soon(self._spread_erasure(number, message))
-            case _ if any(part.answer_worker(number, message) for part in self._parts):
-                pass
-            case pipe_messages.EngineQuestion(question, engine):
-                refusal = f"{engine} {NO_HOST}"
-                self._workers.send_to(number, pipe_messages.EngineSwitched(question, refusal))
+            case _:
+                is_answered = any(part.answer_worker(number, message) for part in self._parts)
+                if not is_answered and isinstance(message, pipe_messages.EngineQuestion):
+                    refusal = f"{message.engine} {NO_HOST}"
+                    self._workers.send_to(number, pipe_messages.EngineSwitched(message.question, refusal))
 
     def _on_worker_end(self, number: int) -> None:
         for part in self._parts:
