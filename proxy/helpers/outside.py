@@ -1,4 +1,5 @@
-"""What the core finds outside of itself by a name. A server that was installed without it does without."""
+"""What the core finds outside of itself by a name. A core without that folder does without; features that
+import the folder need it."""
 
 from __future__ import annotations
 
@@ -19,4 +20,6 @@ def outside(module: str, name: str, without: T) -> T:
 
 @cache
 def _is_there(folder: str) -> bool:
-    return find_spec(folder) is not None
+    spec = find_spec(folder)
+    # A folder that was deleted may still have its __pycache__: then it is a package without a file.
+    return spec is not None and spec.origin is not None

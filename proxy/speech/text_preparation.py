@@ -53,7 +53,7 @@ class TextPreparation:
             return
         until, sent = time.monotonic() + within_s, call.request.text
         for rule in self._rules:
-            if rule.may_have_marks(sent) and call.request.markdown != "off":
+            if call.request.markdown != "off" and rule.may_have_marks(sent):
                 await self._leave_out_marks(call, rule, within_s / 2)
         runs = call.totals.parts
         is_short = _is_short(runs)
