@@ -26,8 +26,8 @@ from proxy.features.marks.findings import (
     MarkFinding,
     SearchJob,
 )
-from proxy.features.marks.marker import DAY_BITS, KEYS_FILE, installation_bits
-from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
+from proxy.features.marks.marker import DAY_BITS, installation_bits
+from proxy.features.marks.section import MARK_KEYS, SECTION, TEST_CERTIFICATE
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing, parse_keys
 from proxy.file_store.master_keys import VaultFailed
@@ -153,7 +153,7 @@ def _known_keys(config: Config, stored: StoredRings | None) -> KeyRing | None:
 
     None: there is no file, so nothing was marked yet. Raises MarksUnavailable.
     """
-    section, file = SECTION.of(config), Path(config.data) / KEYS_FILE
+    section, file = SECTION.of(config), Path(config.data) / MARK_KEYS
     try:
         if section.keys:
             return parse_keys(section.keys, "marking.keys")

@@ -21,7 +21,8 @@ from proxy.features.marks import manifest_records as manifests
 from proxy.features.marks.clip_facts import ClipFacts, FoundClip
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import StoredManifest
-from proxy.features.marks.marker import mark_key_source, read_mark_keys
+from proxy.features.marks.marker import read_mark_keys
+from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.section import SECTION
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.features.marks.stored_rings import StoredRings
@@ -48,7 +49,7 @@ class Manifests:
     def __init__(self, store: Store, signer: Signer, stored: StoredRings | None = None) -> None:
         self.signer = signer
         self._store = store
-        self._key_source = mark_key_source(stored)
+        self._key_source = RingSource(stored)
         self._keys: KeyRing | None = None
         self._last_keys: KeyRing | None = None
         self._is_on = False

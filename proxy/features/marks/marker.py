@@ -30,8 +30,6 @@ from proxy.storage.store import Store
 from speech_engine import EngineUnavailable
 from speech_engine.mark import Mark, MarkKey
 
-KEYS_FILE = MARK_KEYS
-
 _FIRST_DAY = 20_454
 """2026-01-01, in days of Unix time. A mark says the day in 16 bits."""
 _DAY_S = 86_400
@@ -61,7 +59,7 @@ class Marker:
         self._opened: dict[str, Mark] = {}
         self._opening = asyncio.Lock()
         self._installation: int | None = None
-        self._source = mark_key_source(stored)
+        self._source = RingSource(stored)
         self._keys: KeyRing | None = None
         self._known_keys: dict[str, bytes] = {}
         self.rules = MarkingRules()
@@ -136,10 +134,6 @@ def day_of(payload: int) -> int:
     return ((payload & _DAY_MASK) + _FIRST_DAY) * _DAY_S
 
 
-def mark_key_source(stored: StoredRings | None = None) -> RingSource:
-    return RingSource(stored)
-
-
 def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
     """Return the keys, or None and a log line if they are unusable. Waits for the disk."""
     try:
@@ -152,7 +146,7 @@ def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> Key
 
 async def _note_lost_keys(config: Config, store: Store) -> None:
     """Log that the keys of earlier marks are gone, before new ones are made."""
-    section, file = SECTION.of(config), os.path.join(config.data, KEYS_FILE)
+    section, file = SECTION.of(config), os.path.join(config.data, MARK_KEYS)
     makes_keys = (section.mark or section.manifests) and not section.keys
     if not makes_keys or await asyncio.to_thread(os.path.lexists, file):
         return

@@ -13,9 +13,8 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.registry import Registry
 from proxy.features.marks.certificate import read_certificate, read_test_certificate
-from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
-from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
+from proxy.features.marks.section import MARK_KEYS, SECTION, TEST_CERTIFICATE
 from proxy.features.marks.signing import SigningCertificate, UnusableCertificate
 from proxy.file_store.key_ring import parse_keys
 from proxy.file_store.master_keys import VaultFailed
@@ -61,7 +60,7 @@ def _check_mark(config: Config, registry: Registry) -> Iterator[Finding]:
 
 
 def _check_keys(config: Config) -> Iterator[Finding]:
-    text, stored = SECTION.of(config).keys, Path(config.data) / KEYS_FILE
+    text, stored = SECTION.of(config).keys, Path(config.data) / MARK_KEYS
     yield from _check_text("marking.keys", text) if text else _check_file(stored)
     if not text and stored.exists() and addresses.is_postgres(config.storage.url):
         yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")

@@ -16,7 +16,8 @@ from proxy.file_store.master_keys import VaultFailed
 
 Ring = Literal["keys"]  # by the setting of [marking] that names its keys
 _FORMER_RING = "receipt_keys"
-"""The ring of receipts. Servers of 0.1.0 start only beside machines that have its newest key."""
+"""The ring of receipts. Servers of 0.1.0 start only beside machines that have its newest key: it goes when
+none may be beside one of ours, with 0.3.0."""
 
 
 class RingSource:

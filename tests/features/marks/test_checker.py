@@ -22,9 +22,8 @@ from proxy.feature_list import open_store
 from proxy.features.marks import checker as checking_module
 from proxy.features.marks.checker import MOST_OF_ACCOUNT, MOST_PLACES, ProvenanceChecker
 from proxy.features.marks.findings import Examination, SearchJob
-from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.search_child import samples_of
-from proxy.features.marks.section import MarkingSection
+from proxy.features.marks.section import MARK_KEYS, MarkingSection
 from proxy.file_store.key_ring import RingKey, add_key, ensure_keys
 from speech_engine.mark import MarkKey
 from tests import speech_clips
@@ -59,7 +58,7 @@ async def real(tmp_path: Path) -> AsyncIterator[ProvenanceChecker]:
 async def _open_checker(tmp_path: Path) -> AsyncIterator[ProvenanceChecker]:
     decoder = Decoder()
     config = Config(data=str(tmp_path))
-    ensure_keys(tmp_path / KEYS_FILE)
+    ensure_keys(tmp_path / MARK_KEYS)
     try:
         async with open_store("sqlite", tmp_path) as store:
             checker = ProvenanceChecker(decoder, store, config)
@@ -87,7 +86,7 @@ def _marked(key: RingKey) -> bytes:
 
 
 async def test_keys_of_before_a_rotation_find_their_marks(checker: ProvenanceChecker, tmp_path: Path) -> None:
-    file = tmp_path / KEYS_FILE
+    file = tmp_path / MARK_KEYS
     old = ensure_keys(file).newest
     clip = _marked(old)
     assert add_key(file).newest != old
@@ -99,7 +98,7 @@ async def test_keys_of_before_a_rotation_find_their_marks(checker: ProvenanceChe
 async def test_marks_are_found_when_no_more_are_made(checker: ProvenanceChecker, tmp_path: Path) -> None:
     """Whoever switches marks off still has marked clips about."""
     checker.revise(Config(data=str(tmp_path), features={"marking": MarkingSection(mark="")}))
-    assert (await checker.examine("acc", _marked(ensure_keys(tmp_path / KEYS_FILE).newest))).marks[0].is_found
+    assert (await checker.examine("acc", _marked(ensure_keys(tmp_path / MARK_KEYS).newest))).marks[0].is_found
 
 
 async def test_without_keys_no_mark_is_looked_for(real: ProvenanceChecker, tmp_path: Path) -> None:
@@ -167,7 +166,7 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
 async def test_keys_that_cannot_be_read_are_no_verdict(
     text: bytes | None, checker: ProvenanceChecker, tmp_path: Path
 ) -> None:
-    file = tmp_path / KEYS_FILE
+    file = tmp_path / MARK_KEYS
     file.unlink()
     if text is None:
         file.mkdir()
@@ -211,7 +210,7 @@ async def test_a_mark_outlives_other_peoples_formats(
     kind: str, checker: ProvenanceChecker, tmp_path: Path
 ) -> None:
     form = KINDS[kind]
-    heard = decoded(_marked(ensure_keys(tmp_path / KEYS_FILE).newest), "wav")
+    heard = decoded(_marked(ensure_keys(tmp_path / MARK_KEYS).newest), "wav")
     samples = soxr.resample(heard.samples.astype(np.float64), heard.sample_rate_hz, form.rate_hz)
     (mark,) = (await checker.examine("acc", encoded(form, samples))).marks
     assert (mark.is_found, mark.payload) == (True, _PAYLOAD)

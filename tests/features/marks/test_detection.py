@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from plugins.spread.stream import SpreadMark
-from proxy.features.marks.marker import KEYS_FILE
+from proxy.features.marks.section import MARK_KEYS
 from proxy.file_store.key_ring import add_key, ensure_keys
 from speech_engine import Audio, Event, Finished, Started
 from speech_engine.mark import MarkKey
@@ -96,7 +96,7 @@ async def test_what_the_server_spoke_is_found(name: str, server: Inside, tmp_pat
     assert found["object"] == "audio.marks"
     assert (found["found"], found["techniques"][0]) == (True, "inaudible_mark")
     (mark,) = found["marks"]
-    assert mark["key"] == ensure_keys(tmp_path / "data" / KEYS_FILE).newest.id
+    assert mark["key"] == ensure_keys(tmp_path / "data" / MARK_KEYS).newest.id
     assert (mark["plugin"], mark["is_ours"]) == ("spread", True)
     assert abs((datetime.fromisoformat(mark["day"]).date() - today).days) <= 1
     assert mark["score"] >= mark["threshold"]
@@ -142,7 +142,7 @@ async def test_nothing_else_is_found(name: str, server: Inside) -> None:
 
 
 async def test_a_shared_key_of_another_installation_is_told_apart(server: Inside, tmp_path: Path) -> None:
-    key = ensure_keys(tmp_path / "data" / KEYS_FILE).newest
+    key = ensure_keys(tmp_path / "data" / MARK_KEYS).newest
     found = await verdict(server, _marked(MarkKey(key.id, key.secret), 0xFFFF))
     (mark,) = found["marks"]
     # One installation in 65,536 has the same number.
@@ -152,13 +152,13 @@ async def test_a_shared_key_of_another_installation_is_told_apart(server: Inside
 async def test_a_new_key_needs_no_restart_and_old_marks_stay_found(server: Inside, tmp_path: Path) -> None:
     clip = await speak(server, "mp3")
     before = (await verdict(server, clip))["marks"][0]["key"]
-    assert add_key(tmp_path / "data" / KEYS_FILE).newest.id != before
+    assert add_key(tmp_path / "data" / MARK_KEYS).newest.id != before
     assert (await verdict(server, clip))["marks"][0]["key"] == before
 
 
 async def test_a_file_of_keys_that_is_spoilt_is_no_verdict(server: Inside, tmp_path: Path) -> None:
     """Whoever asks would else believe that somebody looked."""
-    (tmp_path / "data" / KEYS_FILE).write_bytes(b"spoilt\n")
+    (tmp_path / "data" / MARK_KEYS).write_bytes(b"spoilt\n")
     for path in (DETECT, CHECK):
         answer = await send(server, PLAIN, path=path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "marks_unavailable")

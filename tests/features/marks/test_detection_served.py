@@ -13,7 +13,7 @@ import pytest
 
 from proxy.commands.tables import print_answer
 from proxy.features.marks.commands import _verdict
-from proxy.features.marks.marker import KEYS_FILE
+from proxy.features.marks.section import MARK_KEYS
 from tests import speech_clips
 from tests.commands import command
 from tests.faults.processes import children, is_over
@@ -155,7 +155,7 @@ def test_the_command_asks_the_server_that_runs(
     assert (missing.status, missing.out.splitlines()[0]) == (1, "Nothing shows that this was spoken here.")
     proven = run("detect", str(plain), "--manifest", str(manifest), "--json")
     assert proven.json["techniques"] == ["c2pa"]
-    file = server.data / KEYS_FILE
+    file = server.data / MARK_KEYS
     keys = file.read_bytes()
     file.write_bytes(b"spoilt\n")
     try:
@@ -197,12 +197,12 @@ def test_the_command_needs_no_server(clip: bytes, server: Server, folder: Path, 
     config, file, data = folder / "config.toml", folder / "clip.opus", folder / "data"
     config.write_text("[server]\n")
     data.mkdir()
-    (data / KEYS_FILE).write_bytes((server.data / KEYS_FILE).read_bytes())
+    (data / MARK_KEYS).write_bytes((server.data / MARK_KEYS).read_bytes())
     file.write_bytes(clip)
     found = command(config, "detect", str(file), check=False)
     assert found.returncode == 0, found.stderr
     assert "by another installation" in found.stdout
-    (data / KEYS_FILE).rename(data / "elsewhere")
+    (data / MARK_KEYS).rename(data / "elsewhere")
     with jobs_inside():
         blind = run("detect", str(file))
         assert (blind.status, blind.out.splitlines()[0]) == (

@@ -12,9 +12,8 @@ from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, ReceiptRow
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import StoredManifest
 from proxy.features.marks.manifests import RESTAMP_AFTER_US, Manifests
-from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.ring_source import RingSource
-from proxy.features.marks.section import MarkingSection
+from proxy.features.marks.section import MARK_KEYS, MarkingSection
 from proxy.features.marks.signer import Signer, SignerUnavailable
 from proxy.features.marks.signing import Signed
 from proxy.file_store.key_ring import add_key
@@ -154,9 +153,9 @@ async def test_without_keys_an_address_is_unknown_only_where_none_was_ever_given
 ) -> None:
     made = Manifests(store, signer)
     revise(made, tmp_path, is_on=False)
-    assert not (tmp_path / KEYS_FILE).exists()
+    assert not (tmp_path / MARK_KEYS).exists()
     assert (made.id_of("req_1"), await made.find_manifest(f"req_1-{'0' * 32}")) == ("", None)
-    (tmp_path / KEYS_FILE).write_text("spoilt")
+    (tmp_path / MARK_KEYS).write_text("spoilt")
     revise(made, tmp_path)
     with pytest.raises(SignerUnavailable):
         await made.find_manifest(f"req_1-{'0' * 32}")
@@ -167,11 +166,11 @@ async def test_lost_and_older_keys_still_find_what_they_have_made(
 ) -> None:
     await clip(store, "req_1")
     old = served.id_of("req_1")
-    add_key(tmp_path / KEYS_FILE)
+    add_key(tmp_path / MARK_KEYS)
     revise(served, tmp_path)
     assert served.id_of("req_1") != old
     assert await served.find_manifest(old) == b"manifest 1"
-    (tmp_path / KEYS_FILE).unlink()
+    (tmp_path / MARK_KEYS).unlink()
     revise(served, tmp_path)
     assert served.id_of("req_1") == ""
     assert await served.find_manifest(old) == b"manifest 1"
@@ -180,14 +179,14 @@ async def test_lost_and_older_keys_still_find_what_they_have_made(
 def test_a_file_of_keys_is_made_where_one_may_be_and_never_anew(tmp_path: Path) -> None:
     config, source = Config(data=str(tmp_path)), RingSource()
     assert source.read(config, may_make=False) is None
-    assert not (tmp_path / KEYS_FILE).exists()
+    assert not (tmp_path / MARK_KEYS).exists()
     ring = source.read(config, may_make=True)
     assert ring is not None
     # A server that makes nothing new needs its old keys.
     again = RingSource().read(config, may_make=False)
     assert again is not None
     assert again.newest == ring.newest
-    (tmp_path / KEYS_FILE).unlink()
+    (tmp_path / MARK_KEYS).unlink()
     with pytest.raises(VaultFailed, match="is gone"):
         source.read(config, may_make=True)
-    assert not (tmp_path / KEYS_FILE).exists()
+    assert not (tmp_path / MARK_KEYS).exists()

@@ -10,7 +10,7 @@ import pytest
 import soxr  # type: ignore[import-untyped]
 
 from plugins.spread.detection import find
-from proxy.features.marks.marker import KEYS_FILE
+from proxy.features.marks.section import MARK_KEYS
 from proxy.file_store.key_ring import ensure_keys
 from tests.features.sockets.utterances.rig import RATE_HZ, Rig, Spoken, rig
 from tests.plugins.espeak.heard import espeak_without_time
@@ -48,7 +48,7 @@ def heard(data: bytes, format_: str) -> Clip:
 
 
 def is_found(clip: Clip, folder: Path) -> bool:
-    secret = ensure_keys(folder / "data" / KEYS_FILE).newest.secret
+    secret = ensure_keys(folder / "data" / MARK_KEYS).newest.secret
     return find(clip.tobytes(), RATE_HZ, [secret]).is_found
 
 
