@@ -1,5 +1,4 @@
-"""What the core finds outside of itself by a name. A core without that folder does without; features that
-import the folder need it."""
+"""What the core finds by a name, and does without if its folder is away. Features that import it need it."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ T = TypeVar("T")
 
 def outside(module: str, name: str, without: T) -> T:
     """Return what a module has under a name, or `without` if the folder of the module is not there."""
-    is_there = _is_there(module.rpartition(".")[0])
-    found: T = getattr(import_module(module), name) if is_there else without
+    found: T = getattr(import_module(module), name) if _is_there(module.rpartition(".")[0]) else without
     return found
 
 
