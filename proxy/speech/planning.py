@@ -19,6 +19,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.helpers.outside import outside
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckKind, PlanCheck
 from proxy.speech.sound_filter import Treat, Treatment, untreated
@@ -318,6 +319,9 @@ class Planner:
         voices.update(part.post.named_voice.id for part in parts if part.post is not None)
         models = [model for part in parts for candidate in part.candidates for model in candidate.models]
         is_joined = is_checked or len(parts) > 1 or parts[0].pause_s > 0
+        if is_joined and outside("proxy.speech_steps.relay", "RelayStep", None) is None:
+            message = "This server speaks a text with one voice, language and emotion, without pauses."
+            raise InvalidRequest(message, param="input", code="feature_off")
         return SpeechPlan(
             voice=voice,
             voice_id=_speaking_ids(voice, parts) if request.cast else voice.id,

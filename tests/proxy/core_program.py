@@ -102,6 +102,8 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
             found["form"] = upload.status_code
             found["marks"] = (await speak(input="**Hello** there.")).status_code
             found["ssml"] = (await speak(input_type="ssml", input="<speak>Hi.</speak>")).json()
+            found["cast"] = (await speak(voice={"cast": {"ada": "alloy"}}, input="[ada] Hi.")).json()
+            found["joined"] = (await speak(input="Hello. [pause 1s] There.")).json()
             found["accounts"] = len(await accounts.list_page(worker.store, NEWEST, 100))
             if "admin" in features:
                 found["features"] = (await ask("GET", "/v1")).json()["features"]
