@@ -17,7 +17,6 @@ from policies.plans import Terms
 from policies.routing import Decision, FrontEndNames, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary
-from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.helpers.outside import outside
 from proxy.speech.part import Part
@@ -95,6 +94,10 @@ def wanted_check(request: SpeechRequest, terms: Terms) -> CheckKind | None:
     return None if check == "off" else check
 
 
+def _no_advice(_decision: Decision, _catalogue: Catalogue, _terms: Terms | None) -> str:
+    return ""
+
+
 def refuse_provenance() -> None:
     """Refuse a request for a signed manifest: this server makes none."""
     raise InvalidRequest(
@@ -122,6 +125,7 @@ class Planner:
         robot_fallback: bool = True,
     ) -> None:
         self._part_check = part_check
+        self._advice_for = outside("proxy.speech_steps.recording_speakers", "advice_for", _no_advice)
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends, robot_fallback)
         self.splitter = TextSplitter(catalogue, detect, default_language)
@@ -188,7 +192,9 @@ class Planner:
         if terms.is_for_job:
             span = span._replace(plain=())  # a job waits for candidates that can express the emotion
         if (error := decision.error) is not None:
-            raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
+            raise self.failure(
+                error, request.model, query, self._advice_for(decision, self._catalogue, terms)
+            )
         source, text = request.source, request.text[span.start : span.end]
         return Part(
             voice=span.voice,
