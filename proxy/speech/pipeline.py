@@ -12,6 +12,7 @@ import structlog
 
 from policies import price
 from proxy.errors import RequestFailed, from_engine
+from proxy.helpers.outside import outside
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.activity import Activity
 from proxy.speech.answer import Answer
@@ -22,7 +23,7 @@ from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.filtered_speech import begin_filtered
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers, end_all
-from proxy.speech.relay import begin_speech
+from proxy.speech.path_step import Begin, PathStep, PathTools
 from proxy.speech.source import LookUp, Source, StoredSpeech
 from proxy.speech.speech_stream import Speech
 from proxy.speech.spill import SpillQuota
@@ -69,11 +70,11 @@ class Pipeline:
         activity: Activity | None = None,
     ) -> None:
         self._activity = activity or Activity()
-        self._part_check = part_check
+        tools = PathTools(first_audio, levels, part_check, spill_quota)
+        self._relay: PathStep = outside("proxy.speech_steps.relay", "RelayStep", PathStep)(tools)
         self._end_hooks = ended
         self._texts = texts
         self._first_audio = first_audio
-        self._levels = levels
         self._source = source
         self._ledger = ledger
         self._metrics = metrics
@@ -182,9 +183,11 @@ class Pipeline:
                     self._note_end(call, answer)
 
     def _begin_speech(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
-        begin = partial(
-            begin_speech, self._first_audio, self._levels, self._part_check, self._spill_quota, call
-        )
+        first = call.totals.parts[0]
+        begin: Begin = partial(self._first_audio.start_stream, call, first)
+        # A text of signs may have nothing that an engine can read.
+        if call.plan.is_joined or "[" in first.text or not any(map(str.isalnum, first.text)):
+            begin = self._relay.wraps(call, begin)
         treatment = call.plan.treatment
         if treatment is None or treatment.filter is None:
             return begin(waited_s)
