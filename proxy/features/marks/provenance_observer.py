@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import TooLongToSign, UpstreamFailed
-from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
+from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, FactsRow, ManifestPlace
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifests import ROOT, Manifests
 from proxy.features.marks.mark_filter import marking_of, possible_marking
@@ -126,7 +126,7 @@ class _ProvenanceObserver(Observer):
             kind="speech" if source is None else "conversion",
             source="" if source is None else source.digest,
         )
-        row = ReceiptRow(call.id, call.caller.account, encode_json(facts))
+        row = FactsRow(call.id, call.caller.account, encode_json(facts))
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
 
     def _consents(self, source: SourceSound) -> tuple[str, ...]:

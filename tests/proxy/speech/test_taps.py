@@ -14,7 +14,7 @@ from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
 from proxy.features.erasure.feature import ErasureObservers
-from proxy.features.marks.clip_facts import ReceiptRow
+from proxy.features.marks.clip_facts import FactsRow
 from proxy.http.replies import encode_json
 from proxy.ledger import Outcome, Spent
 from proxy.speech import speech_request
@@ -278,10 +278,10 @@ async def test_a_row_of_the_tally_comes_with_any_usage_row(tmp_path: Path, outco
 
     class Adding(Observer):
         def settle(self, spent: Spent) -> Spent:
-            return replace(spent, rows=(*spent.rows, ReceiptRow("whole", "acc", "{}")))
+            return replace(spent, rows=(*spent.rows, FactsRow("whole", "acc", "{}")))
 
     def note(call: SpeechCall) -> Observer:
-        call.totals.rows.append(ReceiptRow("any", "acc", "{}"))
+        call.totals.rows.append(FactsRow("any", "acc", "{}"))
         return Adding()
 
     def end_so(_answer: Answer) -> None:
