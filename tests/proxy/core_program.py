@@ -110,6 +110,7 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
                 await refusal(input_type="ssml", input="<speak>Hi.</speak>"),
                 await refusal(voice={"cast": {"ada": "alloy"}}, input="[ada] Hi."),
                 await refusal(input="Hello. [pause 1s] There."),
+                await refusal(response_format="json"),
             ]
             found["accounts"] = len(await accounts.list_page(worker.store, NEWEST, 100))
             if "admin" in features:

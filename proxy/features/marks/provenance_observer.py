@@ -27,12 +27,12 @@ from proxy.features.marks.signer import SignerUnavailable, SoundFile
 from proxy.features.marks.source_file import SourceFile, media_type
 from proxy.helpers.limiter import FairPlace
 from proxy.ledger import Spent
+from proxy.speech.answer_file import AnswerFile
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
-from proxy.speech.speech_stream import SoundDigest, Speech
-from proxy.speech.whole_file import AnswerFile, SpilledBytes
+from proxy.speech.speech_stream import FileSink, SoundDigest, Speech
 from proxy.storage.rows import encode_json
 
 DUE_WITHIN_S = 3.0
@@ -177,7 +177,7 @@ class _SignedFileObserver(_FileObserver):
         except SignerUnavailable:
             raise self._unavailable() from None
 
-    async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+    async def whole(self, file: AnswerFile, new: FileSink) -> bool:
         """Write the file with its manifest to `new`. Return False if it stays without one.
 
         Raises UpstreamFailed and TooLongToSign if the request asks for a manifest."""

@@ -19,10 +19,10 @@ from proxy.http.replies import encode_json
 from proxy.ledger import Outcome, Spent
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
+from proxy.speech.answer_file import AnswerFile
 from proxy.speech.call import OpenObserver, SpeechCall, Totals
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers
-from proxy.speech.speech_stream import Speech
-from proxy.speech.whole_file import AnswerFile, SpilledBytes
+from proxy.speech.speech_stream import FileSink, Speech
 from speech_engine import EngineError, EngineFailed, Event, SpeechJob, UnsupportedText
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted, spoken
@@ -196,7 +196,7 @@ async def test_of_a_file_that_was_written_anew_only_the_new_one_takes_room(tmp_p
     class Copying(Observer):
         rewrites = True
 
-        async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+        async def whole(self, file: AnswerFile, new: FileSink) -> bool:
             async for piece in file.pieces():
                 await new.add(piece)
             return True
