@@ -192,6 +192,7 @@ def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
     for reason, why in (
         ("busy", " is busy, so nova speaks."),
         ("away", " is not ready, so nova speaks."),
+        ("late", " has not begun in time lately, so nova speaks."),
         ("voice", "The engine does not have this voice. nova speaks in its place."),
         ("installing", " is still being fetched (40\u00a0%), so nova speaks."),
     ):
