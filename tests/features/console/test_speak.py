@@ -551,6 +551,23 @@ def test_a_reader_of_thai_speaks_thai(reader: Reader) -> None:
     reader.choose(".tongue", "en")
 
 
+def test_the_example_is_in_a_language_that_is_spoken_naturally_by_now(reader: Reader) -> None:
+    reader.open()
+    reader.choose(".tongue", "es")
+    reader.wait("document.documentElement.lang === 'es'")
+    modules = [f"import('{_module(reader, f'core/{name}.js')}')" for name in ("catalogue", "draft")]
+    shown = reader.tab.run(
+        f"Promise.all([{', '.join(modules)}]).then(([{{ catalogue }}, {{ draft, showExample }}])"
+        " => [[], ['en-US'], ['en-US', 'es']].map((tags) => {"
+        " const natural = { id: 'n/m', owned_by: 'n', is_trained: true, spoken_languages: tags };"
+        " const robot = { id: 'r/m', owned_by: 'r', is_trained: false, spoken_languages: ['en', 'es'] };"
+        " catalogue.models = tags.length ? [natural, robot] : [robot];"
+        " showExample(); return draft.text.split('!')[0]; }))"
+    )
+    reader.choose(".tongue", "en")
+    assert shown == ["¡Buenos días", "Good morning", "¡Buenos días"]
+
+
 def test_a_text_that_was_checked_says_so(reader: Reader) -> None:
     reader.open()
     reader.press("More")
