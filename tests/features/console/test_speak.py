@@ -202,6 +202,7 @@ def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
     speak(reader)
     reader.wait(IS_HEARD)
     reader.reads(f"A robot read this. Alloy{why}", "#speak-instead")
+    reader.reads("Nova", "#result-title")
     assert not reader.tab.run("at('#speak-with')"), "once more it would be the same voice"
     # It is asked again by itself: the page says when the voice is there.
     reader.tab.run("window.reason = 'voice'")
