@@ -128,7 +128,7 @@ class Answering:
         write = _WRITERS[request.answer]
         # This spares most requests a call.
         may_be_whole = request.form.format == "wav" or request.provenance is not None
-        if may_be_whole and _is_whole_file(connection, call):
+        if may_be_whole and self._speaking.pipeline.sends_whole and _is_whole_file(connection, call):
             write = _write_file
         goes_whole = write in (_write_file, _write_json)
         if writer is not None:

@@ -16,13 +16,13 @@ import structlog
 
 from policies.device_reservations import TRY_AGAIN_S
 from proxy.engines.hello_engine import HelloEngine
-from proxy.engines.local_samples import find_model
-from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
+from proxy.engines.local_samples import SampleOrder, find_model
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.hosts.cluster.cluster_suspects import ClusterSuspects
 from proxy.hosts.host_process import HelloRefused, HostProcess, local_channel, sum_of_health
 from proxy.hosts.host_stream import HostStream
 from proxy.hosts.process_choice import PATIENCE_S, ProcessChoice, voice_of
+from proxy.hosts.sample_delivery import SampleDelivery
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import FORGOTTEN_S, ProcessJobs

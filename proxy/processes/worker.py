@@ -28,6 +28,7 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
+from proxy.errors import CannotServe
 from proxy.file_store.objects import VaultAway, VaultRefused, check_objects
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
@@ -68,11 +69,12 @@ def main() -> None:
     http = sockets_left.pop(0) if config.serves else None
     try:
         uvloop.run(_serve(pipe, config, http, sockets_left, revision))
-    except (StorageFailed, OSError) as error:
+    except (CannotServe, StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)
-        lasting = isinstance(error, StorageFailed) and not is_away
-        reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
+        is_told = isinstance(error, (CannotServe, StorageFailed))
+        lasting = is_told and not is_away
+        reason = str(error) if is_told else f"{type(error).__name__}: {error}"
         _exit_process(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
         _log.error("worker.run.failed", exc_info=error)

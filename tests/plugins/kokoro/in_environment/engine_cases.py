@@ -196,7 +196,7 @@ def test_a_listener_hears_a_short_piece_first_and_a_job_gets_the_whole() -> None
             assert min(sizes[:-1]) >= LEAST_SOUNDS
             assert {"phrase", "clause"} >= {piece.ends for piece in given[:-2]}
             assert [piece.ends for piece in given[-2:]] == ["sentence", "sentence"]
-            rests_s = {"phrase": 0.04, "clause": 0.21, "sentence": 0.41}
+            rests_s = {"phrase": 0.04, "clause": 0.185, "sentence": 0.41}
             lengths_s = [
                 (piece.sounds + 2) * TONE_SAMPLES / RATE_HZ / piece.pace + rests_s[piece.ends]
                 for piece in given[:-1]

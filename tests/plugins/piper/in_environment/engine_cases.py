@@ -89,7 +89,7 @@ def test_pauses_follow_what_ends_and_the_speed() -> None:
                 sounds = await spoken(engine, asked)
                 rests = [(len(each) - len(alone)) / 2 / tiny.RATE_HZ * 1000 for each in sounds]
                 # Less the silence at the end of an answer, and the head of the next piece.
-                pauses = [450 / speed, 80, 250 / speed, 850 / speed]
+                pauses = [450 / speed, 80, 225 / speed, 850 / speed]
                 added = [pause - 150 / speed - 40 for pause in pauses]
                 marks = [tiny.TONE_SAMPLES * 2000 / speed / tiny.RATE_HZ * count for count in (1, 0, 2, 1)]
                 found = [rest - mark for rest, mark in zip(rests, marks, strict=False)]

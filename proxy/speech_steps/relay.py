@@ -18,6 +18,7 @@ from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CapReached
 from proxy.speech.checked_parts import PartCheck, PartStream
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
+from proxy.speech.path_step import Begin, PathStep
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import ChunkReader, Speech
@@ -27,35 +28,34 @@ from speech_engine import EngineError, UnsupportedText
 from speech_engine.host.engine_stream import run_to_end
 
 
-async def begin_speech(
-    first_audio: FirstAudio,
-    levels: LoudnessLevels,
-    check: PartCheck,
-    room: SpillQuota,
-    call: SpeechCall,
-    waited_s: float,
-) -> Speech:
-    """Begin to speak a call. Return as soon as there are bytes to send.
+class RelayStep(PathStep):
+    """Speaks a call of several parts, and a text of signs that no engine reads."""
 
-    The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
-    measurement of a new voice may take another second.
-    """
-    first = call.totals.parts[0]
-    if not call.plan.is_joined:
+    def wraps(self, call: SpeechCall, begin: Begin) -> Begin:
+        return partial(self._begin, call, begin)
+
+    async def _begin(self, call: SpeechCall, begin: Begin, waited_s: float) -> Speech:
+        """Begin to speak a call. Return as soon as there are bytes to send.
+
+        The limit is the first part's budget to first audio, less the time that the call has waited. The
+        loudness measurement of a new voice may take another second.
+        """
+        first = call.totals.parts[0]
+        if not call.plan.is_joined:
+            try:
+                return await begin(waited_s)
+            except UnsupportedText as error:
+                if not _is_mute(first, error):
+                    raise
+            first.pass_over()
+            await libraries.ensure_loaded()
+        relay = Relay(*self._tools, call, waited_s)
         try:
-            return await first_audio.start_stream(call, first, waited_s)
-        except UnsupportedText as error:
-            if not _is_mute(first, error):
-                raise
-        first.pass_over()
-        await libraries.ensure_loaded()
-    relay = Relay(first_audio, levels, check, room, call, waited_s)
-    try:
-        await relay.begin()
-    finally:
-        if not relay.has_begun:
-            await relay.close()
-    return relay
+            await relay.begin()
+        finally:
+            if not relay.has_begun:
+                await relay.close()
+        return relay
 
 
 class Relay:
