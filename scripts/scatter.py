@@ -156,14 +156,10 @@ def core_map() -> str:
         lines = {room: sum(map(_line_count, files)) for room, files in rooms[is_core].items()}
         text += f"| {title} | files | lines | what it is |\n| --- | --- | --- | --- |\n"
         rests = set() if is_core else rooms[True].keys()
-        shown = sorted((each for each in lines if lines[each] >= 50), key=lambda each: -lines[each])
-        for room in sorted(shown, key=lambda each: each in rests):
+        shown = (each for each in lines if lines[each] >= 50)
+        for room in sorted(shown, key=lambda each: (each in rests, -lines[each])):
             files, size = len(rooms[is_core][room]), round(lines[room], -2)
-            about = (
-                "The files of this room that the core does not import."
-                if room in rests
-                else _first_sentence(room)
-            )
+            about = "Files that the core does not import." if room in rests else _first_sentence(room)
             text += f"| {room} | {files} | {size} | {about} |\n"
         text += "\n"
     return text[:-1]

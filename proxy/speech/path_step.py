@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.checked_parts import PartCheck
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.part_check import PlanCheck
 from proxy.speech.speech_stream import Speech
 from proxy.speech.spill import SpillQuota
 
@@ -21,7 +21,7 @@ class PathTools(NamedTuple):
 
     first_audio: FirstAudio
     levels: LoudnessLevels
-    part_check: PartCheck
+    part_check: PlanCheck
     spill_quota: SpillQuota
 
 

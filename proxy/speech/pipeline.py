@@ -19,10 +19,10 @@ from proxy.speech.answer import Answer
 from proxy.speech.attempt import error_details
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.filtered_speech import begin_filtered
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers, end_all
+from proxy.speech.part_check import NO_CHECK, PlanCheck
 from proxy.speech.path_step import Begin, PathStep, PathTools
 from proxy.speech.source import LookUp, Source, StoredSpeech
 from proxy.speech.speech_stream import Speech
@@ -66,7 +66,7 @@ class Pipeline:
         metrics: Metrics,
         spill_quota: SpillQuota,
         ended: Sequence[Callable[[SpeechCall], None]] = (),
-        part_check: PartCheck = NO_CHECK,
+        part_check: PlanCheck = NO_CHECK,
         activity: Activity | None = None,
     ) -> None:
         self._activity = activity or Activity()

@@ -1,2 +1,4 @@
-"""Steps that few requests take: the times of words, and a second engine that changes the voice. The core
-finds them by name."""
+"""Steps that few requests take: casts, whole files, times of words, a second engine that changes the voice.
+
+The core finds them by name.
+"""

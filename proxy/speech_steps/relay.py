@@ -16,14 +16,15 @@ from proxy.audio.sound import FadeOut, SilentEnds
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CapReached
-from proxy.speech.checked_parts import PartCheck, PartStream
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
+from proxy.speech.part_check import PlanCheck
 from proxy.speech.path_step import Begin, PathStep
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import ChunkReader, Speech
 from proxy.speech.spill import ReaderPace, SpillQuota
 from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps.checked_parts import CheckedParts, PartCheck, PartStream
 from speech_engine import EngineError, UnsupportedText
 from speech_engine.host.engine_stream import run_to_end
 
@@ -69,15 +70,16 @@ class Relay:
         self,
         first_audio: FirstAudio,
         levels: LoudnessLevels,
-        check: PartCheck,
+        check: PlanCheck,
         room: SpillQuota,
         call: SpeechCall,
         waited_s: float,
     ) -> None:
         self.has_begun = False
-        self._part_checks = (
-            check.begin_parts(first_audio, room, call, self._note_sound) if call.plan.is_checked else None
-        )
+        self._part_checks: CheckedParts | None = None
+        if call.plan.is_checked:
+            assert isinstance(check, PartCheck), "any other check finds an obstacle"
+            self._part_checks = check.begin_parts(first_audio, room, call, self._note_sound)
         self._first_audio = first_audio
         self._levels = levels if _has_several_voices(call.plan) else None
         self._room = room

@@ -111,6 +111,7 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
                 await refusal(voice={"cast": {"ada": "alloy"}}, input="[ada] Hi."),
                 await refusal(input="Hello. [pause 1s] There."),
                 await refusal(response_format="json"),
+                await refusal(check="heard"),
             ]
             found["accounts"] = len(await accounts.list_page(worker.store, NEWEST, 100))
             if "admin" in features:
