@@ -155,7 +155,7 @@ async def test_a_training_goes_on_in_as_many_runs_as_it_needs(
 ) -> None:
     """Three quarters of a run's time are for steps, and all runs together make the voice of one."""
     # The steps alone take that long, and each process its start.
-    short, steps = replace(LIMITS, most_s=2.4), b'{"delay_s": 0.03}'
+    short, steps = replace(LIMITS, most_s=6.0), b'{"delay_s": 0.09}'
     monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
     async with training(tmp_path, settings=steps, limits=short) as rig:
         _, id_ = await rig.begun(steps=60)
