@@ -28,11 +28,8 @@ from proxy.errors import (
     NotAllowed,
     RequestFailed,
     SignInAgain,
-    StorageUnavailable,
     UpstreamFailed,
-    VaultUnavailable,
 )
-from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import FIRST_BODY, BodyQuota
 from proxy.http.dialect import Dialect, dialect_of, failure_reply_for, note_dialect
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
@@ -286,7 +283,7 @@ class Edge:
             raise
         except StorageFailed as error:
             _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
-            failure = VaultUnavailable() if isinstance(error, VaultFailed) else StorageUnavailable()
+            failure = error.failure()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a request: logged with its id
             _log.error("request.failed", request=scope["state"]["request_id"], exc_info=without_values(error))
             failure = InternalError()

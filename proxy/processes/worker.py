@@ -28,13 +28,13 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
-from proxy.file_store.objects import VaultAway, VaultRefused, check_objects
+from proxy.file_store.objects import check_objects
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
 from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, config_of_revision
 from proxy.storage.retention import delete_old_usage
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed
 from proxy.telemetry import logs
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready, Revision
@@ -70,8 +70,7 @@ def main() -> None:
         uvloop.run(_serve(pipe, config, http, sockets_left, revision))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
-        is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)
-        lasting = isinstance(error, StorageFailed) and not is_away
+        lasting = isinstance(error, StorageFailed) and not error.may_pass
         reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
         _exit_process(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
