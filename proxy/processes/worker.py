@@ -28,7 +28,6 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
-from proxy.file_store.objects import check_objects
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
@@ -116,8 +115,6 @@ async def _serve(
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.request_engine)
         await _revoke_dev_key(worker, config)
-        if config.vault.store:
-            await check_objects(worker.kernel.vault.objects)
         _collect_seldom()
         task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
         front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
@@ -133,8 +130,6 @@ async def _serve(
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
                 *worker.tasks_of_one_server,
             ]
-            if (vault := worker.kernel.vault).is_shared:
-                tasks_of_one_server.append(partial(vault.keep_tidy, worker.metrics))
             side_tasks.append(asyncio.create_task(worker.cluster.run_while_leading(tasks_of_one_server)))
         if control:
             side_tasks += [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
