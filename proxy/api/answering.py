@@ -108,7 +108,7 @@ class Answering:
         write = _WRITERS[request.answer]
         # This spares most requests a call.
         may_be_whole = request.form.format == "wav" or request.provenance is not None
-        if may_be_whole and _is_whole_file(connection, call):
+        if may_be_whole and self._speaking.pipeline.sends_whole and _is_whole_file(connection, call):
             write = _write_file
         goes_whole = write in (_write_file, _write_json)
         if writer is not None:
@@ -148,7 +148,7 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     _set_whole_head(connection, answer, MEDIA_TYPES[answer.call.request.form.format], size)
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
@@ -157,12 +157,12 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     await write_report(connection, answer, speech_report(answer), size)
 
 
 async def _write_timed_json(reporter: SpeechReporter, connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     with answer.reading():
         report = await reporter.report(answer)
     is_computed = any(word.interpolated for word in report.words or ())

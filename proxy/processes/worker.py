@@ -28,6 +28,7 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
+from proxy.errors import CannotServe
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
@@ -67,10 +68,11 @@ def main() -> None:
     http = sockets_left.pop(0) if config.serves else None
     try:
         uvloop.run(_serve(pipe, config, http, sockets_left, revision))
-    except (StorageFailed, OSError) as error:
+    except (CannotServe, StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
-        lasting = isinstance(error, StorageFailed) and not error.may_pass
-        reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
+        says_why = isinstance(error, (CannotServe, StorageFailed))
+        lasting = says_why and not (isinstance(error, StorageFailed) and error.may_pass)
+        reason = str(error) if says_why else f"{type(error).__name__}: {error}"
         _exit_process(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
         _log.error("worker.run.failed", exc_info=error)

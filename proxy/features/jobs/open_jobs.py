@@ -40,7 +40,7 @@ from proxy.features.transcriptions.hearing import HearingParts
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import Vault
 from proxy.http.resource import Resource
-from proxy.speech.checked_parts import NO_CHECK
+from proxy.speech.part_check import NO_CHECK
 from proxy.telemetry.background import RepeatingTask
 
 

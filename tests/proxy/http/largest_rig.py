@@ -35,6 +35,8 @@ from tests.waiting import LIMIT_S
 _REMOTE_S = 0.3
 """What another thread may keep from the loop: less sure, see `LoopHold`."""
 _PIECE = 64 * 1024
+_ANSWERED_S = 5 * LIMIT_S
+"""An answer that waits uses no processor: the row fails, and the next is sent."""
 _ANSWERS = 20
 _LOOKS = 5
 _PURGES = frozenset({"put_lexicon", "put_lexicon_of", "delete_lexicon", "delete_voice"})
@@ -198,7 +200,8 @@ class Rig:
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "client": ("192.0.2.1", 4000),
         }
-        await self.served.shop.server.worker.public(scope, receive, send)
+        async with asyncio.timeout(_ANSWERED_S):
+            await self.served.shop.server.worker.public(scope, receive, send)
         return answer["status"], bytes(said)
 
     def note(self, row: Row, status: int, said: bytes) -> None:
