@@ -26,7 +26,7 @@ from proxy.features.jobs.remote.links import (
     Links,
     TrainingEndpoint,
 )
-from proxy.file_store.vault import VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import trained_models
 from proxy.storage.store import Statement
 from speech_engine import EngineUnavailable
@@ -397,7 +397,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
         await rig.standing()
         whole = (await rig.lines.get(rig.path)).content
         context = rig.server.worker.open_features.context
-        links = Links(context.vault, URL)
+        links = Links(context.find(Vault), URL)
         door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).on_runners)
         token = rig.path.removeprefix(TRAININGS_PATH)
         given: list[bytes] = []
