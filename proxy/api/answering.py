@@ -168,7 +168,7 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     _set_whole_head(connection, answer, MEDIA_TYPES[answer.call.request.form.format], size)
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
@@ -177,12 +177,12 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     await write_report(connection, answer, speech_report(answer), size)
 
 
 async def _write_timed_json(reporter: SpeechReporter, connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     with answer.reading():
         report = await reporter.report(answer)
     is_computed = any(word.interpolated for word in report.words or ())

@@ -43,7 +43,7 @@ class NoDelivery:
     async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
         raise EngineFailed("This server brings no recordings to its engines.")
 
-    async def drop(self, digests: Collection[str]) -> None:
+    async def end_transfers(self, digests: Collection[str]) -> None:
         """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
 
     async def close(self) -> None: ...
@@ -72,7 +72,7 @@ class LocalSamples:
 
     async def drop(self, digests: Collection[str]) -> None:
         """Forget recordings. The jobs that use them fail at their next event."""
-        await self._delivery.drop(digests)
+        await self._delivery.end_transfers(digests)
         self.sample_cache.drop(digests)
 
     async def close(self) -> None:

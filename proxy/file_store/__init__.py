@@ -1,1 +1,1 @@
-"""Bytes that are stored for later requests: locked files, recordings, answers to Idempotency-Keys."""
+"""Files: the vault of encrypted recordings, its keys, and the answers stored for an Idempotency-Key."""

@@ -326,7 +326,7 @@ class HostedEngine(HelloEngine):
         When this returns, no job of these processes uses them any more. Raises EngineUnavailable if a process
         does not answer.
         """
-        await self._delivery.drop(digests)
+        await self._delivery.end_transfers(digests)
         message = messages.DropSamples(tuple(digests))
         drops = [process.drop_samples(message) for process in self._all_processes()]
         for failure in await asyncio.gather(*drops, return_exceptions=True):

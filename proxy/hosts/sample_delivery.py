@@ -63,7 +63,7 @@ class SampleDelivery(NoDelivery):
             if self._last_arrivals.get(key, 0) <= order.arrivals:
                 await self._wait_for_transfer(key, order)
 
-    async def drop(self, digests: Collection[str]) -> None:
+    async def end_transfers(self, digests: Collection[str]) -> None:
         in_transfer = {transfer.task for transfer in self._transfers.values()}
         of_digests = {transfer.task for key, transfer in self._transfers.items() if key.digest in digests}
         await self._end(of_digests | (self._tasks - in_transfer))

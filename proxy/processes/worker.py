@@ -72,9 +72,9 @@ def main() -> None:
     except (CannotServe, StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)
-        is_told = isinstance(error, (CannotServe, StorageFailed))
-        lasting = is_told and not is_away
-        reason = str(error) if is_told else f"{type(error).__name__}: {error}"
+        says_why = isinstance(error, (CannotServe, StorageFailed))
+        lasting = says_why and not is_away
+        reason = str(error) if says_why else f"{type(error).__name__}: {error}"
         _exit_process(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
         _log.error("worker.run.failed", exc_info=error)

@@ -94,11 +94,11 @@ class Answer:
             totals.samples = samples_before
             raise
 
-    async def collect(self) -> int:
+    async def collect_file(self) -> int:
         """Wait for all sound, and return the size of its file. Later chunks are pieces of that file."""
         raise NotImplementedError
 
-    async def read_file(self) -> bytes:
+    async def read_collected(self) -> bytes:
         """Return the file of a collected answer before its first piece. Raises EngineError if it is gone."""
         raise NotImplementedError
 

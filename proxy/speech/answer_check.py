@@ -60,6 +60,6 @@ class AnswerCheck:
     def is_all_right(self) -> bool:
         raise NotImplementedError
 
-    def report(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
+    def report_parts(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         """Return the report of parts of these lengths. A stored answer was right when it was stored."""
         raise NotImplementedError

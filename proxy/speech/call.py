@@ -259,7 +259,7 @@ class Totals:
         if self.check is None:
             return None
         lengths_s = {run.number: each / self.sample_rate_hz for run, each in self.written_parts(samples)}
-        return self.check.report(lengths_s, is_stored=self.names is not None)
+        return self.check.report_parts(lengths_s, is_stored=self.names is not None)
 
     def spent(self) -> Spent:
         """Return the state for the settlement by the ledger."""

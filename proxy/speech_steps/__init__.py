@@ -1,1 +1,2 @@
-"""What a speech may need beside an engine and its sound. The core finds it by name."""
+"""Steps that few requests take: casts, times of words, checks, whole files, and a second engine for a voice.
+The core finds them by name."""

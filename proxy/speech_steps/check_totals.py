@@ -71,7 +71,7 @@ class CheckTotals(AnswerCheck):
         if made and self.claim_free and await self.claim_free(seconds):
             self.free_parts.update(made)
 
-    def report(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
+    def report_parts(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         checked = [each for each in parts_s if is_stored or self._verdict_of(each).result != "unchecked"]
         checked_s = sum([parts_s[number] for number in checked])
         words = {result: self._words(parts_s, result) for result in ("wrong", "unsure")}

@@ -41,7 +41,7 @@ class WholeAnswer(Answer):
     def whole_samples(self) -> int:
         return self._whole_sound.samples if self._is_collected else self.samples
 
-    async def collect(self) -> int:
+    async def collect_file(self) -> int:
         # The sound is stored on the disk, because the client may be slow. A cached clip is there already.
         pace = self._new_pace()
         with pace.resting():
@@ -57,7 +57,7 @@ class WholeAnswer(Answer):
         self._sound = FileStream(whole, self._whole_sound.samples, rate_hz, pace)
         return whole.size
 
-    async def read_file(self) -> bytes:
+    async def read_collected(self) -> bytes:
         assert isinstance(self._sound, FileStream)
         return await self._sound.read_all()
 

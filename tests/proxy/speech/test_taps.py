@@ -98,7 +98,7 @@ async def answer(
 
     async def take_all(answer: Answer) -> None:
         if goes_whole:
-            await answer.collect()
+            await answer.collect_file()
         while await answer.next_chunk() is not None:
             if takes is not None:
                 takes(answer)
