@@ -28,8 +28,7 @@ class MinimaxEngine(voices.Cloner):
     # MiniMax lists a new voice of the account only after its first use.
     tries_unknown_voices = True
 
-    def __init__(self, name: str, settings: MinimaxSettings, context: Context) -> None:
-        self._name = name
+    def __init__(self, settings: MinimaxSettings, context: Context) -> None:
         self._settings = settings
         super().__init__(Api(settings, context))
         self._voices: tuple[VoiceInfo, ...] = ()
@@ -97,4 +96,4 @@ async def _read_out(exchange: Exchange) -> None:
 
 @asynccontextmanager
 async def create(name: str, settings: MinimaxSettings, context: Context) -> AsyncIterator[MinimaxEngine]:
-    yield MinimaxEngine(name, settings, context)
+    yield MinimaxEngine(settings, context)

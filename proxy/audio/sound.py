@@ -44,8 +44,6 @@ class Sound:
                 f"the engine speaks at {source_rate_hz} Hz; "
                 f"{_LOWEST_RATE_HZ} to {_HIGHEST_RATE_HZ} can be used"
             )
-        self._source_rate_hz = source_rate_hz
-        self._factor = factor
         self._steps = (
             *_fitting_steps(source_rate_hz, form.sample_rate_hz, factor, decibels),
             FadeOut(form.sample_rate_hz),

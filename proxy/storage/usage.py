@@ -94,7 +94,6 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = columns(UsageRow)
 _INSERT = insert_sql("usage", UsageRow)
 IN_PERIOD = "started >= :since AND started < :until"
-IN_PERIOD_OF_ACCOUNT = f"account = :account AND {IN_PERIOD}"
 _PAGE = "started <= :at AND (started < :at OR id < :id) ORDER BY started DESC, id DESC LIMIT :limit"
 _PLACE = "SELECT started FROM usage WHERE id = :id"
 _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"

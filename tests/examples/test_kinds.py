@@ -26,6 +26,8 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.checking import findings
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 FOLDER = Path(__file__).parents[2] / "examples" / "kinds"

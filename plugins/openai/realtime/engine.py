@@ -135,7 +135,6 @@ class Recitation:
         self._session: Session | None = None
         self._sentences: list[Sentence] = []
         self._pending: deque[Sentence] = deque()
-        self._current: Sentence | None = None
         texts = [(number, segment.spoken) for number, segment in enumerate(job.segments)]
         self._texts_left = deque((number, text) for number, text in texts if words_of(text).tokens)
         # The deadline is for the first audio of the job, so only its first sentence gets it.

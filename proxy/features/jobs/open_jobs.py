@@ -109,9 +109,7 @@ class OpenJobs:
         trainings = None
         if context.engines is not None:
             trainings = TrainingParts.of(context, files)
-            encoding = FileSteps(
-                context.store, context.find(Vault), files, notices, self.kinds.facts_of, self.kinds.make_files
-            )
+            encoding = FileSteps(context.store, files, notices, self.kinds.facts_of, self.kinds.make_files)
             reporter = context.find_shared_or(SpeechReporter())
             registry = context.metrics.registry
             check = context.find_shared_or(NO_CHECK)

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 
-from proxy.helpers.file_pieces import file_pieces
 from speech_engine.host.child_pipe import pipe_of_one_thread
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready
@@ -27,9 +26,6 @@ def main() -> None:
             case "die_once":
                 _die_once(rest)
                 pipe.write(b"alive")
-            case "file":
-                sizes = [len(piece) for piece in file_pieces(pipe)]
-                pipe.write(f"{rest}: {sum(sizes)} in {len(sizes)}, the longest {max(sizes)}".encode())
             case "large":
                 pipe.write(bytes(int(rest)))
             case "priority":

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import pytest
 from proxy.helpers import child as child_module
 from proxy.helpers import helper as helper_module
 from proxy.helpers.child import HOST_NICENESS
-from proxy.helpers.file_pieces import ask_of_file
 from proxy.helpers.helper import (
     Helper,
     HelperFailed,
@@ -340,14 +339,3 @@ async def test_it_has_few_variables_and_goes_after_all_others(
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     assert int(await ask(helper, "priority")) == min(ours + 10, 19)
     assert int(await ask(make(**beginning(), niceness=HOST_NICENESS), "priority")) == min(ours + 5, 19)
-
-
-async def test_a_process_gets_a_file_piece_by_piece(make: Make) -> None:
-    async def pieces() -> AsyncGenerator[bytes, None]:
-        for size in (70_000, 0, 5):
-            yield bytes(size)
-
-    helper = make()
-    for name in ("one", "two"):
-        answer = await ask_of_file(helper, f"file {name}".encode(), pieces, WAIT_S)
-        assert answer.decode() == f"{name}: 70005 in 2, the longest 70000"

@@ -22,7 +22,7 @@ SELECT indexname AS name FROM pg_indexes
 WHERE tablename = :table AND schemaname = current_schema() AND indexname NOT LIKE '%_pkey'
 """
 
-_SUM_OF_ACCOUNT = f"SELECT engine, sum(credits) FROM usage WHERE {usage.IN_PERIOD_OF_ACCOUNT} GROUP BY engine"
+_SUM_OF_ACCOUNT = f"SELECT engine, sum(credits) FROM usage WHERE {Period('acc').condition} GROUP BY engine"
 _SUM_OF_ALL = f"SELECT engine, sum(credits) FROM usage WHERE {usage.IN_PERIOD} GROUP BY engine"
 
 

@@ -31,7 +31,7 @@ from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.objects import VaultAway, VaultRefused
 from proxy.file_store.sealed_blobs import StoredFile
-from proxy.file_store.vault import Vault, VaultFailed
+from proxy.file_store.vault import VaultFailed
 from proxy.queue.tasks import TRY_AGAIN, Delayed, Done, Result, TaskKind
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.spoken_voices import voices_column
@@ -63,7 +63,6 @@ class FileSteps(TaskKind[JobStep]):
     def __init__(
         self,
         store: Store,
-        vault: Vault,
         files: JobFiles,
         notices: DeliveryTasks,
         facts: FactsOf,
@@ -72,7 +71,6 @@ class FileSteps(TaskKind[JobStep]):
         super().__init__(store)
         self._facts = facts
         self._make_files = make_files
-        self._vault = vault
         self._files = files
         self._notices = notices
         self._wait_s = WAITS_S
