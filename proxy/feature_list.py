@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 FEATURES: dict[str, tuple[str, ...]] = {
+    "vault": (),
     "pages": (),
     "voice_list": (),
     "admin": ("voice_list",),
@@ -60,7 +61,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "elevenlabs_api": ("voice_list", "admin", "sockets"),
     "console": ("pages",),
 }
-"""Each feature, with the features that it imports. Those come before it."""
+"""Each feature, with the features that it imports. Those come before it. Most find the vault of the first."""
 
 
 def _has_local_engine(tools: SupervisorTools) -> bool:

@@ -1,1 +1,1 @@
-"""Files: the vault of encrypted recordings, its keys, and the answers stored for an Idempotency-Key."""
+"""Files: the lock of the data folder, and of the feature `vault` recordings, keys and stored answers."""

@@ -29,11 +29,8 @@ from proxy.errors import (
     NotAllowed,
     RequestFailed,
     SignInAgain,
-    StorageUnavailable,
     UpstreamFailed,
-    VaultUnavailable,
 )
-from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import FIRST_BODY, BodyQuota
 from proxy.http.dialect import Dialect, dialect_of, failure_reply_for, note_dialect
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
@@ -314,7 +311,7 @@ def _failure_of(error: Exception, request: str) -> RequestFailed:
         return error
     if isinstance(error, StorageFailed):
         _log.error("storage.failed", request=request, reason=str(error))
-        return VaultUnavailable() if isinstance(error, VaultFailed) else StorageUnavailable()
+        return error.failure()
     _log.error("request.failed", request=request, exc_info=without_values(error))
     return InternalError()
 

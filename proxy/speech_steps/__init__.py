@@ -1,4 +1,4 @@
-"""Steps that few requests take: casts, whole files, times of words, a second engine that changes the voice.
+"""Steps that few requests take: casts, checks, whole files, times of words, a second engine for a voice.
 
 The core finds them by name.
 """

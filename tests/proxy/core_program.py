@@ -86,9 +86,11 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
         transport = httpx2.ASGITransport(app=worker.public)
         async with httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test") as client:
 
-            async def ask(method: str, path: str, body: Any = None, name: str = "ada") -> httpx2.Response:
-                key = {"authorization": f"Bearer {secrets[name]}"}
-                return await client.request(method, path, json=body, headers=key)
+            async def ask(
+                method: str, path: str, body: Any = None, name: str = "ada", **headers: str
+            ) -> httpx2.Response:
+                headers["authorization"] = f"Bearer {secrets[name]}"
+                return await client.request(method, path, json=body, headers=headers)
 
             async def speak(name: str = "ada", **fields: object) -> httpx2.Response:
                 body = {"model": "tts-1", "voice": "alloy", "input": "Hello there.", **fields}
@@ -99,6 +101,10 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
                 return "" if answer.is_success else str(answer.json()["error"]["code"])
 
             found["formats"] = {each: len((await speak(response_format=each)).content) for each in FORMATS}
+            body = {"model": "tts-1", "voice": "alloy", "input": "Twice.", "response_format": "wav"}
+            for _ in range(2):
+                answer = await ask("POST", "/v1/audio/speech", body, **{"idempotency-key": "one"})
+                found.setdefault("repeated", []).append("x-voxgate-replayed" in answer.headers)
             found["fallback"] = (await speak(model="falls-back")).headers["x-voxgate-engine"]
             found["refused"] = [(await speak("bob")).status_code for _ in range(5)]
             found["background"] = await refusal(background=True)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies import text_tags
-from policies.price import Minutes
+from policies.plans import Minutes
 from policies.routing import Candidate, find_emotions
 from proxy.access.callers import caller_of
 from proxy.api.speech import SPEECH_FAILURES

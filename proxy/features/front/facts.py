@@ -11,8 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from policies.language import base_tag
-from policies.plans import UNLIMITED, Plan
-from policies.price import Minutes
+from policies.plans import UNLIMITED, Minutes, Plan
 from policies.routing import Model, Voice
 from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGES

@@ -28,9 +28,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.marks.mark_filter import Marks
     from proxy.features.marks.marker import open_marker
     from proxy.features.marks.provenance_observer import LostManifests, ProvenanceObservers
+    from proxy.file_store.vault import Vault
 
     config, store = context.config_at_start, context.store
-    stored = StoredRings(store, context.vault) if store.is_shared else None
+    stored = StoredRings(store, context.find(Vault)) if store.is_shared else None
     if stored is not None:
         context = context.with_shared(stored)
 

@@ -175,6 +175,7 @@ async def check(
         # The bodies and files of all rows are there before the first level of memory.
         await sending.warm(next(rows_of(sending.served)))
         for row in rows:
+            assert not sending.is_stuck
             with subtests.test(row.name):
                 felt = await felt_of(sending, row)
                 add_to_table(f"| {title(row)} | {felt.status} {felt.code} | {felt.figures()} |")
