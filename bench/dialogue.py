@@ -1,4 +1,4 @@
-"""Whether Kokoro halts inside dialogue: `python -m bench.dialogue DATA [LINES [SOUNDS]]`.
+"""Whether Kokoro halts inside dialogue: `python -m bench.dialogue DATA [LINES [SOUNDS [LANGUAGE...]]]`.
 
 DATA has imported `kokoro-voices`. Lines of dialogue in six languages, each of one sentence, are read by their
 front-end and spoken in an answer that is made whole, in a stream, and by the bare network, which gets a line
@@ -38,7 +38,7 @@ def main() -> None:
         f"|language|lines|seconds {heads}|whole by bare|stream by bare|longest pause {heads}|over {PAUSE_S} s"
     )
     print(f"|{heads}|\n|-|-|-|-|-|-|-|-|-|-|-|-|-|")
-    for tag in TAGS:
+    for tag in more[2:] or TAGS:
         voice, language = VOICES[tag]
         front = PlainFrontEnd() if tag == "hi" else LatinFrontEnd()
         chosen = lines(tag)[:: 200 // count]
