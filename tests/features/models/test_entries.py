@@ -77,6 +77,13 @@ FAULTS = {
     ),
     "a file twice": (GOOD.replace(FILE, f"{FILE}, {FILE}"), "w.bin is there twice"),
     "gated without a token": (GOOD + "gated = true\n", "toy.gated: it needs a token"),
+    "own voices without terms": (
+        GOOD + 'speaks_samples = true\nterms = "Ask."\n',
+        "toy: a model of own voices, or with terms, needs terms and terms_page",
+    ),
+    "a page without terms": (GOOD + 'terms_page = "https://hub.example"\n', "needs terms and terms_page"),
+    "long terms": (GOOD + f'terms = "{"a" * 601}"\n', "toy.terms: Expected `str` of length <= 600"),
+    "terms of several lines": (GOOD + 'terms = "a\\nb"\n', "toy.terms: Expected `str` matching"),
     "a token that is written": (GOOD + 'token = "hf_123"\n', "toy.token: Expected `str` matching"),
 }
 
@@ -149,6 +156,14 @@ def test_pocket_speaks_anybodys_voice_in_seven_languages() -> None:
     assert {entry.languages for entry in entries} == {
         (tag,) for tag in ("en", "fr", "de", "es", "it", "pt", "nl")
     }
+
+
+def test_who_pulls_a_model_of_own_voices_reads_what_its_makers_forbid(ours: Galleries) -> None:
+    own = [each for each in ours.listed if each.entry.speaks_samples]
+    assert {each.plugin for each in own} == {"pocket", "f5tts", "xtts"}
+    for each in own:
+        says = "cloning without explicit and lawful consent" if each.plugin == "pocket" else "ommercial"
+        assert says in each.entry.terms, each.name
 
 
 def test_joe_is_no_model_to_sell_with(ours: Galleries) -> None:
