@@ -97,7 +97,8 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
         pulling.judge_room()
         pulling.fetch_all()
     except FetchFailed as fault:
-        raise ModelRefused(f"{listed.name}: {fault}") from None
+        elsewhere = "" if order.source else "; if you have its files, add --from FOLDER or --from https://…"
+        raise ModelRefused(f"{listed.name}: {fault}{elsewhere}") from None
     except OSError as error:
         raise ModelRefused(
             f"{listed.name}: {error.filename or pull_folder}: {error.strerror}; "
