@@ -1,1 +1,1 @@
-"""Pure rules: values in, a value out. No I/O, no clock (`now` is an argument), no framework."""
+"""Pure rules that store nothing: prices, limits, routing, languages. No I/O, no clock: `now` is given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -192,3 +192,34 @@ def build_terms(
         voices_unused_days=plan.voices_unused_days,
         **limits,
     )
+
+
+_CHARACTERS_A_MINUTE = 15 * 60
+"""Characters that are spoken in a minute, about. Languages and voices differ."""
+
+
+class Minutes(msgspec.Struct, frozen=True):
+    """Minutes of speech. The number `is_about` right if speech is sold by character, or models differ in
+    price."""
+
+    number: float
+    is_about: bool
+
+
+def minutes_for_credits(
+    credits: int | None, plan: Plan | Terms, models: Sequence[str] = ()
+) -> Minutes | None:
+    """Return the minutes of speech that these micro-credits buy. None: there is no limit, or speech is free
+    or has a price by job. If the prices of models differ, the price of the first of `models` counts that the
+    plan may use. Callers pass the candidates of `tts-1`.
+    """
+    prices = plan.prices
+    do_differ = any(price != prices.speech for price in prices.models.values())
+    usable = (name for name in models if plan.engines is None or name.partition("/")[0] in plan.engines)
+    engine, _, model = next(usable, "").partition("/")
+    price = prices.speech_price(engine, model) if do_differ and engine else prices.speech
+    if credits is None or not price.micro or price.per == "job":
+        return None
+    by_character = price.per == "character"
+    micro_a_minute = price.micro * (_CHARACTERS_A_MINUTE if by_character else 1)
+    return Minutes(round(max(0, credits) / micro_a_minute, 2), is_about=do_differ or by_character)

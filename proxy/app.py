@@ -32,7 +32,7 @@ from proxy.feature_list import all_features, all_tables, features_of
 from proxy.http import layers
 from proxy.http.closed_paths import ClosedPaths
 from proxy.http.endpoint import admin_endpoints, client_endpoints
-from proxy.http.idempotency import Idempotency
+from proxy.http.idempotency import Repeats
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
 from proxy.speech.speaking import Speaking, wire_speech
@@ -77,7 +77,7 @@ class Worker:
     def revise(self, config: Config) -> None:
         server, context = config.server, self.open_features.context
         self.usage_days = server.usage_days
-        self.parts.revise(config)
+        self.parts.spill_quota.limit_to(server.spill_mb)
         catalogue = Catalogue(config, self.engines, context.model_command_for)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
@@ -86,8 +86,8 @@ class Worker:
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
-        idempotency = Idempotency(self.kernel.answers, self.metrics, self.ledger)
-        answering = Answering(speaking, idempotency, context.find_shared_or(SpeechReporter()))
+        repeats, reporter = context.find_shared_or(Repeats()), context.find_shared_or(SpeechReporter())
+        answering = Answering(speaking, repeats, reporter)
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         additions = self.open_features.additions_for(
             RevisionContext(
@@ -140,7 +140,7 @@ class Worker:
         speaking: Speaking,
         additions: Additions,
     ) -> None:
-        context, kernel = self.open_features.context, self.kernel
+        context = self.open_features.context
         speech_parts = self.parts.speech_parts(context)
         self.planner, recent_plans, self.pipeline = wire_speech(
             speech_parts, server, catalogue, budgets, additions.speech
@@ -149,9 +149,7 @@ class Worker:
         # An erasure deletes all data that is derived of a voice, so the features learn where this worker has
         # it.
         memories = (library, recent_plans, context.levels)
-        self.open_features.set_derived_things(
-            DerivedData(memories, (kernel.answers,), self.engines.drop_samples)
-        )
+        self.open_features.set_derived_things(DerivedData(memories, drop=self.engines.drop_samples))
 
 
 @asynccontextmanager

@@ -13,6 +13,9 @@ import msgspec
 from speech_engine import errors as engine_errors
 from speech_engine.errors import EngineError, EngineUnavailable
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+"""The header of a request that is done once. Its failures have this `param`."""
+
 
 class ClientLeft(Exception):
     """The client left or was cut off. This is no failure, because no client sees it."""

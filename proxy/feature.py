@@ -44,8 +44,6 @@ from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.engines.sample_source import DeferredSource
-from proxy.file_store.sealing import MasterKeys
-from proxy.file_store.vault import Vault
 from proxy.http.dialect import Dialect
 from proxy.http.endpoint import Endpoint
 from proxy.ledger import Ledger
@@ -74,7 +72,6 @@ class AppContext(NamedTuple):
     config_at_start: Config
     registry: Registry
     store: Store
-    vault: Vault
     ledger: Ledger
     samples: DeferredSource
     engines: Engines | None
@@ -113,7 +110,6 @@ class AppContext(NamedTuple):
             self.config_at_start,
             UsageThrottle(),
             self.purges,
-            self.vault,
             self.erasing,
             known_names,
             self.find_shared_or(People()),
@@ -233,7 +229,7 @@ class BackedUp(NamedTuple):
     most_bytes: int
     check: Callable[[bytes, str], object] | None = None
     merge: Callable[[Path, Path], None] | None = None
-    gather: Callable[[Path, MasterKeys | None], bytes] | None = None
+    gather: Callable[[Config], bytes] | None = None
     settings_in: Callable[[Path], Mapping[str, Any]] | None = None
 
 

@@ -1,7 +1,7 @@
 """All features in the order in which they open. A feature is a folder in `features/`, and one line here.
 
 A folder has `FEATURE` in `feature.py`. It may have `COMMANDS` in `commands.py`, `SECTION` in `section.py`,
-`likeness` in `likeness.py`, and `open_part` in `supervisor.py`.
+`likeness` in `likeness.py`, and, if `SUPERVISOR_PARTS` names it, `open_part` in `supervisor.py`.
 The import of this file loads none of them. A worker needs no commands, `voxgate --help` needs nothing else,
 and a command beside a server needs the sections alone.
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 FEATURES: dict[str, tuple[str, ...]] = {
+    "vault": (),
     "pages": (),
     "voice_list": (),
     "admin": ("voice_list",),
@@ -60,7 +61,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "elevenlabs_api": ("voice_list", "admin", "sockets"),
     "console": ("pages",),
 }
-"""Each feature, with the features that it imports. Those come before it."""
+"""Each feature, with the features that it imports. Those come before it. Most find the vault of the first."""
 
 
 def _has_local_engine(tools: SupervisorTools) -> bool:
@@ -97,8 +98,8 @@ def load_config(
     """Read the configuration with the sections of all features, above a layer. See `config_toml.load`."""
     from proxy.config import config_toml
 
-    natural = feature_modules("natural")
-    read_layer = natural[0].layer_of if natural else None
+    has_natural = "models" in FEATURES
+    read_layer = import_module("proxy.features.models.natural").layer_of if has_natural else None
     return config_toml.load(all_sections(), path, environ, server, read_layer, FEATURES)
 
 

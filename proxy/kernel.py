@@ -20,9 +20,6 @@ from proxy.engines.providers.provider_key import NoSharing
 from proxy.engines.registry import Registry
 from proxy.engines.sample_source import DeferredSource
 from proxy.feature import AppContext
-from proxy.file_store.answers import StoredAnswers
-from proxy.file_store.shared_answers import open_answers
-from proxy.file_store.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.speech.activity import Activity
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -43,8 +40,6 @@ class Kernel(NamedTuple):
     metrics: Metrics
     store: Store
     ledger: Ledger
-    answers: StoredAnswers
-    vault: Vault
     samples: DeferredSource
 
     def context(self) -> AppContext:
@@ -54,7 +49,6 @@ class Kernel(NamedTuple):
             config_at_start=self.config,
             registry=self.registry,
             store=self.store,
-            vault=self.vault,
             ledger=self.ledger,
             samples=self.samples,
             engines=None,
@@ -101,11 +95,6 @@ class ServerParts(NamedTuple):
             self.activity,
         )
 
-    def revise(self, config: Config) -> None:
-        self.kernel.answers.limit_to(config.server.idempotency_mb)
-        self.kernel.vault.revise(config.vault)
-        self.spill_quota.limit_to(config.server.spill_mb)
-
 
 @asynccontextmanager
 async def open_kernel(config: Config, registry: Registry, tables: Tables) -> AsyncIterator[Kernel]:
@@ -113,18 +102,16 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
     async with (
         storage.open_store(config.storage, data, tables) as store,
         open_ledger(store, metrics) as ledger,
-        open_vault(store, data, config.vault, metrics) as vault,
-        open_answers(store, data, config.server, vault, metrics) as answers,
     ):
         store.watch_commits(metrics.commit_seconds.observe)
-        yield Kernel(config, registry, metrics, store, ledger, answers, vault, DeferredSource())
+        yield Kernel(config, registry, metrics, store, ledger, DeferredSource())
 
 
-def _key_sharing(limits: Limits, vault: Vault) -> NoSharing:
+def _key_sharing(limits: Limits, config: Config) -> NoSharing:
     if limits.providers is None:
         return NoSharing()
     module = import_module("proxy.features.cluster.key_sharing")
-    sharing: NoSharing = module.KeySharing(limits.providers, vault.masters)
+    sharing: NoSharing = module.key_sharing(limits.providers, config)
     return sharing
 
 
@@ -141,7 +128,7 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
             config,
             metrics.engines,
             kernel.samples,
-            _key_sharing(limits, kernel.vault),
+            _key_sharing(limits, config),
         ) as engines,
         open_front_ends(registry, config.plugins_of("front_end"), routed_front_ends(config)) as front_ends,
         open_detector(registry, name, section) as detector,

@@ -7,7 +7,7 @@ imported only if the configuration asks for it: see `SUPERVISOR_PARTS` in `proxy
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,8 @@ NO_HOST = (
 
 class SupervisorTools(NamedTuple):
     """What a part gets. `config` is that of the start, `machine` is the id of this start, and `folder` has
-    the sockets. `ask_workers` asks those that are ready, for so many seconds. `figures` are of all parts."""
+    the sockets. `ask_workers` asks those that are ready, for so many seconds. What `run_soon` gets
+    runs until the server ends, and its failure is logged. `figures` are of all parts."""
 
     config: Config
     current_config: Callable[[], Config]
@@ -37,6 +38,7 @@ class SupervisorTools(NamedTuple):
     send_to: Callable[[int, Message], None]
     send_to_all: Callable[[Message], None]
     ask_workers: Callable[[Callable[[int], Question], float], Awaitable[list[WorkerReply]]]
+    run_soon: Callable[[Coroutine[None, None, object]], None]
     figures: Callable[[], Iterable[Metric]]
 
 

@@ -147,7 +147,7 @@ def core() -> dict[str, set[str]]:
 
 
 def core_map() -> str:
-    """Return two tables: the rooms of the core, and those outside. Lines are hundreds: these last."""
+    """Return two tables: the rooms of the core, and those outside, those that the core shares last."""
     rooms: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
     for file in _files():
         rooms[file in core()].setdefault(_map_room(file), []).append(file)
@@ -155,9 +155,12 @@ def core_map() -> str:
     for is_core, title in ((True, "the core"), (False, "outside of it")):
         lines = {room: sum(map(_line_count, files)) for room, files in rooms[is_core].items()}
         text += f"| {title} | files | lines | what it is |\n| --- | --- | --- | --- |\n"
-        for room in sorted((each for each in lines if lines[each] >= 50), key=lambda each: -lines[each]):
+        rests = set() if is_core else rooms[True].keys()
+        shown = (each for each in lines if lines[each] >= 50)
+        for room in sorted(shown, key=lambda each: (each in rests, -lines[each])):
             files, size = len(rooms[is_core][room]), round(lines[room], -2)
-            text += f"| {room} | {files} | {size} | {_first_sentence(room)} |\n"
+            about = "Files that the core does not import." if room in rests else _first_sentence(room)
+            text += f"| {room} | {files} | {size} | {about} |\n"
         text += "\n"
     return text[:-1]
 

@@ -18,6 +18,8 @@ class SpeakerScale(msgspec.Struct, frozen=True):
 
 
 class Comparer(Protocol):
+    """Recordings are 16-bit mono PCM with 16,000 samples a second (`COMPARED_RATE_HZ`)."""
+
     @property
     def scale(self) -> SpeakerScale:
         """Returns the comparer's scale. Its two numbers were measured, and lie between -1 and 1."""

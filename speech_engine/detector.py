@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 
 class Detector(Protocol):
+    """A detector with one guess at the language of a text."""
+
     def detect(self, text: str) -> str | None:
         """Returns a tag without region, or None if unsure. Pure, fast, callable from any thread."""
         ...

@@ -31,9 +31,9 @@ class MarkKey(Redacted, msgspec.Struct, frozen=True):
 class Detection(msgspec.Struct, frozen=True):
     """The finding of a detector. Without a mark, `key` is None, and the score is the best of all keys.
 
-    A mark is there if the score reaches the threshold, which chance does at most with `FALSE_RATE`. `payload`
-    is None if the mark is too weak to read. It was found in `seconds` of sound, `begin_s` after the sound's
-    begin; there may be more of it.
+    A mark is there if the score reaches the threshold, which chance does at most once in a million sounds.
+    `payload` is None if the mark is too weak to read. It was found in `seconds` of sound, `begin_s` after the
+    sound's begin; there may be more of it.
 
     A mark that has no keys is found with the key "": it says that a machine spoke, and not whose. Some marks
     carry only the lowest `payload_bits` of a payload.
@@ -63,7 +63,7 @@ class Mark(Protocol):
     """Sound is 16-bit mono PCM at 8 to 48 kHz. All methods are synchronous, and callable from any thread."""
 
     def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> MarkStream:
-        """Open a stream, which comes after speed and before encoding. `payload` has `PAYLOAD_BITS`.
+        """Open a stream, which comes after speed and before encoding. `payload` has 32 bits.
 
         The first byte comes at most 20 ms of sound later. Digital silence stays as it is.
         Raise ValueError for a rate or a payload that cannot be.

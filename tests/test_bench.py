@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MOST_FILES, MOST_FUNCTIONS = 86, 300
+MOST_FILES, MOST_FUNCTIONS = 85, 298
 """What one plain request may enter. A newcomer reads them all: lower the numbers, or say why they grow."""
 
 

@@ -98,3 +98,7 @@ def test_the_map_has_the_rooms_of_the_core_and_what_each_is() -> None:
     assert all(len(row) == 4 and row[3].endswith(".") for row in rows)
     assert "| proxy/hosts |" in outside
     assert "proxy/features" not in inside
+    sentences = [line.rsplit("|", 2)[1] for line in [*inside.splitlines()[2:], *outside.splitlines()[2:]]]
+    rest = " Files that the core does not import. "
+    assert len({each for each in sentences if each != rest}) == len(sentences) - sentences.count(rest)
+    assert sentences[-1] == rest, "the rests of the core's rooms come last"

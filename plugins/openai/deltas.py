@@ -94,7 +94,7 @@ class AudioBody:
             if has_events:
                 self._deltas = Deltas()
         if self._deltas is None:
-            return (piece,)
+            return (piece,) if piece else ()
         audio = self._deltas.feed(piece)
         return chain(audio, self._deltas.end()) if self.is_over else audio
 

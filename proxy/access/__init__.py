@@ -1,1 +1,1 @@
-"""Access of callers: API keys, failed logins, plans, and windows of requests."""
+"""Who calls, and how often: keys, failed logins, and the count of a plan's requests a minute (`limits`)."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from importlib import import_module
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from policies import rate
 from policies.plans import Terms
 from policies.rate import WINDOW_S, Window
 from proxy.access.windows import FullWindow, KeyStates, Limit, Windows
-from proxy.errors import RateLimited
+from proxy.errors import CannotServe, RateLimited
+from proxy.helpers.outside import outside
 
 MEMORY = "memory"
 _REDIS = "proxy.features.cluster.provider_states"
@@ -67,13 +67,19 @@ class Limits:
         await self._windows.check_writable()
 
 
+OpenLimits = Callable[[str], AbstractAsyncContextManager[Limits]]
+
+
 @asynccontextmanager
 async def open_limits(url: str) -> AsyncIterator[Limits]:
     if url == MEMORY:
         yield Limits(MemoryWindows())
         return
     # This import takes time, and a server with one worker does not need it.
-    async with import_module(_REDIS).open_limits(url) as limits:
+    open_shared: OpenLimits | None = outside(_REDIS, "open_limits", None)
+    if open_shared is None:
+        raise CannotServe("limits.url names a Redis, but proxy/features/cluster, which counts there, is away")
+    async with open_shared(url) as limits:
         yield limits
 
 

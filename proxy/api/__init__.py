@@ -1,1 +1,1 @@
-"""A file per resource of the HTTP API."""
+"""The resources of HTTP that the core answers itself: speech, models, health."""

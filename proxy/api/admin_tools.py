@@ -14,7 +14,6 @@ from proxy.catalogue.people import Income, People
 from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
-from proxy.file_store.vault import Vault
 from proxy.http.body import is_printable
 from proxy.http.endpoint import Query, Struct
 from proxy.http.resource import Details, Method, account_of, endpoint, second_path
@@ -45,7 +44,6 @@ class AdminTools(NamedTuple):
     config: Config
     usage_throttle: UsageThrottle
     purges: Purges
-    vault: Vault
     erasing: Erasing
     known_names: Callable[[], Mapping[str, Names]]
     people: People = People()

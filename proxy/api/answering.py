@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -27,11 +26,9 @@ from proxy.api.speech_answers import (
 from proxy.api.speech_headers import WORD_TIMES, answer_headers
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import InvalidRequest, from_engine
-from proxy.file_store.once import Once
 from proxy.http.connection import Connection, RawHeader
 from proxy.http.endpoint import Header
-from proxy.http.idempotency import KEY_FIELD, Idempotency
-from proxy.ledger import Payer
+from proxy.http.idempotency import KEY_FIELD, Repeats, Respond
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
@@ -69,9 +66,9 @@ class AnswerWriter(NamedTuple):
 class Answering:
     """Answers with sound, for the endpoint of speech and for those of features."""
 
-    def __init__(self, speaking: Speaking, idempotency: Idempotency, reporter: SpeechReporter) -> None:
+    def __init__(self, speaking: Speaking, repeats: Repeats, reporter: SpeechReporter) -> None:
         self._speaking = speaking
-        self._idempotency = idempotency
+        self._repeats = repeats
         self._reporter = reporter
 
     def answer_once(
@@ -80,30 +77,13 @@ class Answering:
         state: dict[str, Any],
         terms: Terms,
         digest: Callable[[], bytes],
-        respond: Callable[[Connection], Awaitable[None]],
+        respond: Respond,
     ) -> Awaitable[None]:
         """Send the stored answer to the request's Idempotency-Key, else call `respond`. `digest` returns the
         digest of the request's content."""
-        key = self._idempotency.key_of(connection) if KEY_FIELD in connection.fields else None
-        if key is None:
+        if KEY_FIELD not in connection.fields:
             return respond(connection)
-        return self._answer_once(key, connection, state, terms, digest, respond)
-
-    async def _answer_once(
-        self,
-        key: str,
-        connection: Connection,
-        state: dict[str, Any],
-        terms: Terms,
-        digest: Callable[[], bytes],
-        respond: Callable[[Connection], Awaitable[None]],
-    ) -> None:
-        caller: Caller = state["caller"]
-        # The content may be megabytes.
-        body_digest = await asyncio.to_thread(digest)
-        once = Once(state["request_id"], caller.account, key, body_digest)
-        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._idempotency.answer_once(connection, once, payer, respond)
+        return self._repeats.answer_with_key(connection, state, terms, digest, respond)
 
     async def speak(
         self,
@@ -128,7 +108,7 @@ class Answering:
         write = _WRITERS[request.answer]
         # This spares most requests a call.
         may_be_whole = request.form.format == "wav" or request.provenance is not None
-        if may_be_whole and _is_whole_file(connection, call):
+        if may_be_whole and self._speaking.pipeline.sends_whole and _is_whole_file(connection, call):
             write = _write_file
         goes_whole = write in (_write_file, _write_json)
         if writer is not None:
@@ -168,7 +148,7 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     _set_whole_head(connection, answer, MEDIA_TYPES[answer.call.request.form.format], size)
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
@@ -177,12 +157,12 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     await write_report(connection, answer, speech_report(answer), size)
 
 
 async def _write_timed_json(reporter: SpeechReporter, connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     with answer.reading():
         report = await reporter.report(answer)
     is_computed = any(word.interpolated for word in report.words or ())

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from proxy.errors import ErrorDetail
 from proxy.http.replies import encode_json
 from proxy.speech.answer import Answer
-from proxy.speech.check_totals import CheckReport
+from proxy.speech.answer_check import CheckReport
 from speech_engine.redacted import Redacted
 
 _TOKENS_A_SECOND = 20

@@ -1,1 +1,1 @@
-"""The way from an engine's PCM to the bytes that a client gets: resample, speed, loudness, encode."""
+"""From an engine's PCM to a client's bytes: resampling, speed, loudness, encoders (`compressed` has MP3)."""

@@ -63,6 +63,7 @@ class Catalogue:
         """The engines with their models and voices as they are now."""
         self._configured = ConfiguredVoices(config.voices, engines)
         self._routes = routing.Routes(config.routes)
+        self._find_step = outside("proxy.speech_steps.post_steps", "find_step", _no_step)
         self._owners_revision = -1
         self._owners: dict[tuple[str, str, _PlanKey], routing.NameOwners] = {}
 
@@ -157,11 +158,8 @@ class Catalogue:
     def find_steps(
         self, route: routing.Route, operator_voices: Mapping[str, routing.Voice]
     ) -> tuple[routing.FoundStep, ...]:
-        live = dict(self.live.items())
-        find = outside("proxy.speech_steps.post_steps", "find_step", _no_step)
-        return tuple(
-            [find(step, live, operator_voices, self._configured.get(step.voice)) for step in route.post]
-        )
+        find, configured, live = self._find_step, self._configured, dict(self.live.items())
+        return tuple([find(step, live, operator_voices, configured.get(step.voice)) for step in route.post])
 
     def missing_candidates(self, route: routing.Route) -> list[str]:
         return [self._why_missing(full) for full in route.candidates if not self._find_models(full)]

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from policies.price import Minutes
+from policies.plans import Minutes
 from proxy.storage.store import Condition
 from speech_engine.redacted import Redacted
 

@@ -48,7 +48,8 @@ def hearing_candidates(engines: Mapping[str, EngineSection]) -> dict[str, list[s
 
 
 class NoLayer:
-    """Settings above the shipped defaults and below config.toml. Here there are none."""
+    """The base type of settings above the shipped defaults and below config.toml: it has none.
+    `proxy/features/models/natural.py` reads natural.toml."""
 
     def put_beneath(self, _raw: dict[str, Any], /) -> tuple[str, ...]:
         """Add the layer's sections to the tables of config.toml, and return those that were added."""

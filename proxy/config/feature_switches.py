@@ -11,6 +11,7 @@ from proxy.config.reader import Reader, did_you_mean
 
 KEY = "features.off"
 _ALWAYS_ON = {
+    "vault": "features seal there what accounts entrust to them",
     "pages": "clients and people ask there what this server is",
     "voice_list": "each client asks for the voices",
     "admin": "operators and accounts find their keys, plans and money there",

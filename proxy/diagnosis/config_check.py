@@ -93,7 +93,7 @@ def _setting_findings(config: Config, registry: Registry) -> list[Finding]:
     for kind in PLUGIN_KINDS:
         for name, section in config.plugins_of(kind).items():
             try:
-                registry.settings(kind, name, section, config.data)
+                registry.settings(kind, name, section)
                 findings.append(ok(kind, f"{len(section.settings)} setting(s)", name=name))
             except EngineConfigError as error:
                 findings.append(wrong(kind, str(error), name=name))

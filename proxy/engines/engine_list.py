@@ -70,7 +70,8 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 
 class NeverLate:
-    """The local engines that are late with their first audio: here nobody looks for them."""
+    """The base type of the engines that are late with their first audio: it has none.
+    `proxy/features/models/late_engines.py` looks for them."""
 
     names: Set[str] = frozenset()
 

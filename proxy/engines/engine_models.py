@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
-from proxy.config.sections import EngineSection, PluginSection
+from proxy.config.sections import EngineSection
 from speech_engine.licences import terms_of
 from speech_engine.model_declarations import ModelFormat, UnusableModel
 from speech_engine.model_manifest import ModelManifest
 
-MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
-"""Keys of settings: a model's name; and the keys that a plugin gets instead, for one folder or several."""
+MODEL_PATH, MODEL_PATHS = "model_path", "model_paths"
+"""The keys of settings that a plugin gets instead of a model's name, for one folder or several."""
 
 
 class ModelAbsent(UnusableModel):
@@ -52,15 +51,7 @@ def with_models(
     """
     if format_ is None and not section.model:
         return section, ()
-    found: tuple[EngineSection, tuple[StoredModel, ...]] = _store().with_models(section, format_, data)
+    found: tuple[EngineSection, tuple[StoredModel, ...]] = import_module(
+        "proxy.hosts.stored_models"
+    ).with_models(section, format_, data)
     return found
-
-
-def with_model_of_mark(name: str, section: PluginSection, data: str) -> PluginSection:
-    """Return a mark's section whose settings have the folder of its model. Raise UnusableModel."""
-    found: PluginSection = _store().with_model_of_mark(name, section, data)
-    return found
-
-
-def _store() -> ModuleType:
-    return import_module("proxy.hosts.stored_models")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from typing import NamedTuple
 
-from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import SampleSource
+from proxy.helpers.outside import outside
 from speech_engine import EngineFailed, Event, ModelInfo, SpeechJob, VoiceNotFound, Work
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.messages import PutSample
@@ -17,6 +18,35 @@ MOST_TRIES = 3
 """How many times a job loads its recordings if other jobs evict them before it can borrow them."""
 
 OpenStream = Callable[[Work], EngineStream]
+SendSample = Callable[[PutSample], Awaitable[None]]
+"""Puts a recording into one process. It raises EngineError, or an error that its caller handles."""
+
+
+class SampleOrder(NamedTuple):
+    """A job that needs recordings in one cache: that of the process `cache_number`, or 0 in this process.
+    `arrivals` is the count of deliveries when it was sent."""
+
+    cache_number: int
+    send_sample: SendSample
+    job: SpeechJob
+    info: ModelInfo
+    arrivals: int
+
+
+class NoDelivery:
+    """The base type of deliveries of recordings, which has none: see `proxy/hosts/sample_delivery.py`."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self.arrivals = 0
+        self._source = source
+
+    async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
+        raise EngineFailed("This server brings no recordings to its engines.")
+
+    async def end_transfers(self, digests: Collection[str]) -> None:
+        """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
+
+    async def close(self) -> None: ...
 
 
 class LocalSamples:
@@ -24,7 +54,7 @@ class LocalSamples:
 
     def __init__(self, source: SampleSource) -> None:
         self.sample_cache = SampleCache()
-        self._delivery = SampleDelivery(source)
+        self._delivery = outside("proxy.hosts.sample_delivery", "SampleDelivery", NoDelivery)(source)
 
     def open(self, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream) -> SampledStream:
         """Return the stream of work that needs recordings. Its first event loads them."""
@@ -42,7 +72,7 @@ class LocalSamples:
 
     async def drop(self, digests: Collection[str]) -> None:
         """Forget recordings. The jobs that use them fail at their next event."""
-        await self._delivery.drop(digests)
+        await self._delivery.end_transfers(digests)
         self.sample_cache.drop(digests)
 
     async def close(self) -> None:

@@ -81,6 +81,8 @@ def _judge_plugin(plugin: Any) -> None:
     if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
         raise Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
     if plugin.model_format is not None:
+        if plugin.kind != "engine":
+            raise Nonsense(f"{plugin.name!r} takes no imported model: only an engine has a model_format")
         field = engine_models.MODEL_PATHS if plugin.model_format.listed_in else engine_models.MODEL_PATH
         if field not in plugin.settings.__struct_fields__:
             raise Nonsense(f"the settings of {plugin.name!r} need a field {field} for what is imported")
@@ -273,11 +275,8 @@ class Registry:
             reason = type(error).__name__
         raise EngineConfigError(f"engines.{name}: its plugin cannot say what is missing: {reason}")
 
-    def settings(self, kind: InstanceKind, name: str, section: PluginSection, data: str = "") -> Any:
-        """Return the settings of a plugin that is opened once. `data` has the imported models.
-
-        Raise EngineConfigError.
-        """
+    def settings(self, kind: InstanceKind, name: str, section: PluginSection) -> Any:
+        """Return the settings of a plugin that is opened once. Raise EngineConfigError."""
         key = f"{kind}s.{name}"
         called = section.plugin or name
         plugin = self._plugins.get((kind, called))
@@ -287,11 +286,6 @@ class Registry:
             raise EngineConfigError(f"{key}: no {kind} called {called} is installed; {hint}")
         if section.fault:
             raise EngineConfigError(section.fault)
-        if plugin.model_format is not None:
-            try:
-                section = engine_models.with_model_of_mark(name, section, data)
-            except UnusableModel as fault:
-                raise EngineConfigError(f"{key}.model: {fault}") from None
         return _settings(key, plugin.settings, section.settings)
 
     def _plugin_of(self, name: str, section: EngineSection) -> Plugin[Any]:

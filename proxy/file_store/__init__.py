@@ -1,1 +1,1 @@
-"""Bytes that are stored for later requests: locked files, recordings, answers to Idempotency-Keys."""
+"""Files: the lock of the data folder, and of the feature `vault` recordings, keys and stored answers."""

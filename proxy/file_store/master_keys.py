@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from proxy.config.sections import VaultSection
+from proxy.errors import VaultUnavailable
 from proxy.file_store import locked_files, sealing
 from proxy.file_store.sealing import (
     ACCOUNT_KEY_SUBJECT,
@@ -27,6 +28,8 @@ MASTER_KEY_FILE = "master-key"
 
 class VaultFailed(StorageFailed):
     """Something cannot be sealed, opened or stored. The message tells the operator why."""
+
+    failure = VaultUnavailable
 
 
 class MasterKeySource:

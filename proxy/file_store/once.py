@@ -11,10 +11,9 @@ from hashlib import sha256
 
 import msgspec
 
-from proxy.errors import IdempotencyKeyReused, RequestUnderWay
+from proxy.errors import IDEMPOTENCY_KEY, IdempotencyKeyReused, RequestUnderWay
 from speech_engine.redacted import Redacted
 
-HEADER_NAME = "Idempotency-Key"
 REPLAYED = {"x-voxgate-replayed": "true"}
 
 FindDigest = Callable[[str, str], Awaitable[str | None]]
@@ -39,7 +38,7 @@ class Once(Redacted, msgspec.Struct, frozen=True):
         if not hmac.compare_digest(self.digest, digest):
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was sent before with another body; a new request needs a new key.",
-                param=HEADER_NAME,
+                param=IDEMPOTENCY_KEY,
             )
 
     async def make(
@@ -67,7 +66,7 @@ class Once(Redacted, msgspec.Struct, frozen=True):
         """Return the failure of a request that comes again before it has ended."""
         return RequestUnderWay(
             "A request with this Idempotency-Key is still under way. Try again when it has ended.",
-            param=HEADER_NAME,
+            param=IDEMPOTENCY_KEY,
         )
 
 

@@ -1,1 +1,1 @@
-"""Child processes of the server: their start, answers and end, and the places for their callers."""
+"""What several rooms use: one child process and its messages, limiters of callers, files read in a child."""

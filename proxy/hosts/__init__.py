@@ -1,4 +1,4 @@
-"""Engines in processes of their own, on this machine and on others: hosts, their environments and models."""
+"""Hosts, the processes of local engines here and elsewhere: their start (`host`), environments and models."""
 
 import os
 

@@ -16,13 +16,13 @@ import structlog
 
 from policies.device_reservations import TRY_AGAIN_S
 from proxy.engines.hello_engine import HelloEngine
-from proxy.engines.local_samples import find_model
-from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
+from proxy.engines.local_samples import SampleOrder, find_model
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.hosts.cluster.cluster_suspects import ClusterSuspects
 from proxy.hosts.host_process import HelloRefused, HostProcess, local_channel, sum_of_health
 from proxy.hosts.host_stream import HostStream
 from proxy.hosts.process_choice import PATIENCE_S, ProcessChoice, voice_of
+from proxy.hosts.sample_delivery import SampleDelivery
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import FORGOTTEN_S, ProcessJobs
@@ -326,7 +326,7 @@ class HostedEngine(HelloEngine):
         When this returns, no job of these processes uses them any more. Raises EngineUnavailable if a process
         does not answer.
         """
-        await self._delivery.drop(digests)
+        await self._delivery.end_transfers(digests)
         message = messages.DropSamples(tuple(digests))
         drops = [process.drop_samples(message) for process in self._all_processes()]
         for failure in await asyncio.gather(*drops, return_exceptions=True):

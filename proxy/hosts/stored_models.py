@@ -20,9 +20,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config.sections import EngineSection, PluginSection
+from proxy.config.sections import EngineSection
 from proxy.engines.engine_models import (
-    MODEL,
     MODEL_PATH,
     MODEL_PATHS,
     ModelAbsent,
@@ -123,18 +122,6 @@ def with_models(
     folders = [str(model.folder) for model in models]
     chosen = {MODEL_PATHS: folders} if format_.listed_in else {MODEL_PATH: folders[0]}
     return msgspec.structs.replace(section, settings={**section.settings, **chosen}), models
-
-
-def with_model_of_mark(name: str, section: PluginSection, data: str) -> PluginSection:
-    """Return a mark's section whose settings have the folder of its model. Raise UnusableModel."""
-    settings = dict(section.settings)
-    model = settings.pop(MODEL, None)
-    if model is None:
-        return section
-    if not isinstance(model, str):
-        raise UnusableModel("must be the name of an imported model")
-    settings[MODEL_PATH] = str(_model_for(name, model, data).folder)
-    return msgspec.structs.replace(section, settings=settings)
 
 
 def model_names(section: EngineSection, format_: ModelFormat | None, data: str) -> list[str]:

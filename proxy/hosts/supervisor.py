@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import Metric
@@ -46,7 +46,7 @@ def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, 
 class HostsPart:
     def __init__(self, tools: SupervisorTools) -> None:
         config = tools.config
-        self._send_to = tools.send_to
+        self._send_to, self._run_soon = tools.send_to, tools.run_soon
         environ = environ_for_hosts(os.environ, config.secrets)
         specs = hosted_specs(config, tools.registry)
         self._hosts = Hosts(specs, sockets_in(tools.folder), tools.send_to_all, environ)
@@ -57,13 +57,12 @@ class HostsPart:
             from proxy.hosts.cluster.cluster_hosts import ClusterHosts
 
             self._clusters = ClusterHosts(config, tools.send_to_all, tools.machine)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def start_tasks(self) -> asyncio.Task[None]:
         """The hosts run until `stop_part` ends them. If they are done before, they have failed."""
-        self._run(self._switch.run())
+        self._run_soon(self._switch.run())
         if self._clusters is not None:
-            self._run(self._clusters.run())
+            self._run_soon(self._clusters.run())
         return asyncio.create_task(self._hosts.run())
 
     def worker_messages(self) -> Iterable[Message]:
@@ -73,9 +72,9 @@ class HostsPart:
     def answer_worker(self, worker: int, question: WorkerQuestion) -> bool:
         match question:
             case EngineQuestion():
-                self._run(self._switch_engine(worker, question))
+                self._run_soon(self._switch_engine(worker, question))
             case EngineWanted(engine):
-                self._run(self._switch.load_on_demand(engine))
+                self._run_soon(self._switch.load_on_demand(engine))
             case BookingQuestion():
                 refusal = self._hosts.book(worker, question)
                 reason, is_lasting = ("", False) if refusal is None else refusal[:2]
@@ -104,19 +103,12 @@ class HostsPart:
 
     async def stop_part(self) -> None:
         await self._hosts.stop(0.0)
-        for task in self._tasks:
-            task.cancel()
 
     async def _switch_engine(self, worker: int, message: EngineQuestion) -> None:
         refusal = None if self._clusters is None else await self._clusters.switch(message)
         if refusal is None:
             refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
         self._send_to(worker, EngineSwitched(message.question, refusal))
-
-    def _run(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def open_part(tools: SupervisorTools) -> SupervisorPart:

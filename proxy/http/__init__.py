@@ -1,1 +1,1 @@
-"""HTTP: ids, keys, failures, bodies, answers, idempotency and paging of requests."""
+"""HTTP: the protocol, ids, failures, bodies, answers, idempotency and paging of requests."""

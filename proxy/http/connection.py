@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from codecs import BOM_UTF8
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,7 +17,6 @@ from typing import Protocol, Self
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RateLimited, RequestFailed, RequestTooLarge
-from proxy.file_store.answers import AnswerRecording
 from proxy.speech.deadline import StoppableBlock
 
 PEER = "voxgate.peer"
@@ -77,6 +76,25 @@ class Peer(Protocol):
         """From now on, buffer as little as possible in this process and the kernel, so that `is_behind` is
         exact."""
         ...
+
+
+class RecordedAnswer(Protocol):
+    """The copy of an answer for the client's next try. A copy that is given up is not stored."""
+
+    voices: tuple[str, ...]
+    """The voices of accounts in the answer, which may be erased. Set before `start_recording`."""
+    is_given_up: bool
+
+    def start_recording(self, headers: Iterable[tuple[str, str]]) -> None: ...
+    def add(self, data: bytes) -> None: ...
+    async def keep_up(self) -> None:
+        """Wait until the disk has nearly all of what was added."""
+
+    async def complete(self) -> None:
+        """Return when the whole answer is stored, or is given up."""
+
+    async def close(self, *, keep: bool = False) -> None: ...
+    def give_up(self) -> None: ...
 
 
 def nothing_to_do() -> None:
@@ -147,7 +165,7 @@ class Connection(StoppableBlock):
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.was_cancelled = False
-        self.recording: AnswerRecording | None = None
+        self.recording: RecordedAnswer | None = None
         # Called when the client leaves before its answer is complete, and nothing more is sent.
         self.on_client_left: Callable[[], None] = nothing_to_do
         self._has_client_left = False

@@ -7,7 +7,8 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 import structlog
@@ -28,11 +29,8 @@ from proxy.errors import (
     NotAllowed,
     RequestFailed,
     SignInAgain,
-    StorageUnavailable,
     UpstreamFailed,
-    VaultUnavailable,
 )
-from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import FIRST_BODY, BodyQuota
 from proxy.http.dialect import Dialect, dialect_of, failure_reply_for, note_dialect
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
@@ -68,12 +66,13 @@ class Exchange:
     a path of Azure names).
     """
 
-    __slots__ = ("_began_s", "_scope", "_send", "code", "is_complete", "status")
+    __slots__ = ("_began_s", "_is_finished", "_scope", "_send", "code", "is_complete", "status")
 
     def __init__(self, scope: Scope, send: Send, id_: str) -> None:
         self.status = 0
         self.is_complete = False
         self.code: str | msgspec.UnsetType = msgspec.UNSET
+        self._is_finished = False
         self._began_s = time.monotonic()
         self._scope = scope
         self._send = send
@@ -102,7 +101,10 @@ class Exchange:
         await self._send(message)
 
     def finish(self, metrics: Metrics) -> None:
-        """Write one log line and one count. Call it when the request is over."""
+        """Write one log line and one count. Call it when the request is over. A second call does nothing."""
+        if self._is_finished:
+            return
+        self._is_finished = True
         # This repeats `route_of`, to save a call for every request.
         route = getattr(self._scope.get("route"), "path", "unmatched")
         code = None if self.code is msgspec.UNSET else self.code
@@ -230,15 +232,16 @@ class Edge:
         self._keys = keys
         self._refusals = refusals
         self.direct_routes = direct_routes or {}
-        self._app = self._answer_or_fail if middleware is None else middleware(self._answer_or_fail)
+        self._app: ASGIApp = self._answer_or_fail
+        if middleware is not None:
+            self._app = partial(self._finish_after, middleware(self._answer_or_fail))
         # A random token of this process and a number: cheaper than random bytes for each request.
         self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self.routes(scope, receive, send)
-            return
+            return self.routes(scope, receive, send)
         exchange = Exchange(scope, send, f"req_{self._process_token}{next(self._numbers):08x}")
         scope["state"]["exchange"] = exchange
         if len(scope["path"]) > 1:
@@ -252,10 +255,14 @@ class Edge:
         if scope["path"].startswith(self._prefixes):
             note_dialect(self._dialects, scope)
         self._metrics.in_flight += 1
+        return self._app(scope, receive, exchange.send)
+
+    async def _finish_after(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Finish a request that the middleware may answer itself."""
         try:
-            await self._app(scope, receive, exchange.send)
+            await app(scope, receive, send)
         finally:
-            exchange.finish(self._metrics)
+            scope["state"]["exchange"].finish(self._metrics)
 
     async def _answer_or_fail(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. A failure becomes OpenAI's envelope, or a broken connection.
@@ -273,26 +280,21 @@ class Edge:
             else:
                 scope["route"] = route
                 await route.app(scope, receive, send)
-            return
         except ClientLeft:
-            return
-        except RequestFailed as error:
-            failure = error
+            pass
         except asyncio.CancelledError:
             # The drain has ended. Without this answer, uvicorn would send plain text.
             if not exchange.status:
                 shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
                 await failure_reply_for(shutting_down, scope)(scope, receive, send)
             raise
-        except StorageFailed as error:
-            _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
-            failure = VaultUnavailable() if isinstance(error, VaultFailed) else StorageUnavailable()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a request: logged with its id
-            _log.error("request.failed", request=scope["state"]["request_id"], exc_info=without_values(error))
-            failure = InternalError()
-        if not exchange.status:
-            self._note_refusal(exchange, failure, scope)
-            await failure_reply_for(failure, scope)(scope, receive, send)
+            failure = _failure_of(error, scope["state"]["request_id"])
+            if not exchange.status:
+                self._note_refusal(exchange, failure, scope)
+                await failure_reply_for(failure, scope)(scope, receive, send)
+        finally:
+            exchange.finish(self._metrics)
 
     def _note_refusal(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
         """Note a refusal for the log, and for the account of a known key unless usage has it."""
@@ -301,6 +303,17 @@ class Edge:
         caller = state.get("caller")
         if caller is not None and self._refusals is not None and not state.get("is_recorded"):
             self._refusals.count_refusal(caller, route_of(scope), failure)
+
+
+def _failure_of(error: Exception, request: str) -> RequestFailed:
+    """Return what the client is told, and log what it is not told."""
+    if isinstance(error, RequestFailed):
+        return error
+    if isinstance(error, StorageFailed):
+        _log.error("storage.failed", request=request, reason=str(error))
+        return error.failure()
+    _log.error("request.failed", request=request, exc_info=without_values(error))
+    return InternalError()
 
 
 def route_of(scope: Scope) -> str:

@@ -66,7 +66,7 @@ async def _open_features(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeat
         open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.context(), features_of(config), all_features()) as opened,
     ):
-        opened.set_derived_things(DerivedData(files=(kernel.answers,)))
+        opened.set_derived_things(DerivedData())
         for kind in opened.task_kinds:
             await kind.finish_interrupted()
         yield kernel, opened

@@ -114,18 +114,19 @@ class Supervisor:
             self._workers.send_to,
             self._workers.send_to_all,
             self._ask_ready_workers,
+            self._run_soon,
             lambda: (metric for part in self._parts for metric in part.part_metrics()),
         )
         self._parts: list[SupervisorPart] = supervisor_parts(tools)
         self._stop_requested, self._second_signal = asyncio.Event(), asyncio.Event()
-        self._answer_tasks: set[asyncio.Task[object]] = set()
+        self._running_tasks: set[asyncio.Task[object]] = set()
         self._reload_lock = asyncio.Lock()
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._run_soon(self._reload()))
         running: list[asyncio.Task[None]] = []
         stop_wait = asyncio.create_task(self._stop_requested.wait())
         async with AsyncExitStack() as started:
@@ -171,9 +172,9 @@ class Supervisor:
     def _on_question(self, number: int, message: pipe_messages.WorkerQuestion) -> None:
         match message:
             case pipe_messages.ReloadQuestion(question):
-                self._answer_soon(self._reload_for_worker(number, question))
+                self._run_soon(self._reload_for_worker(number, question))
             case pipe_messages.ErasureQuestion():
-                self._answer_soon(self._spread_erasure(number, message))
+                self._run_soon(self._spread_erasure(number, message))
             case _:
                 is_answered = any(part.answer_worker(number, message) for part in self._parts)
                 if not is_answered and isinstance(message, pipe_messages.EngineQuestion):
@@ -191,10 +192,15 @@ class Supervisor:
         )
         self._workers.send_to(number, pipe_messages.ErasureSpread(message.question, is_everywhere))
 
-    def _answer_soon(self, work: Coroutine[None, None, object]) -> None:
+    def _run_soon(self, work: Coroutine[None, None, object]) -> None:
         task: asyncio.Task[object] = asyncio.create_task(work)
-        self._answer_tasks.add(task)
-        task.add_done_callback(self._answer_tasks.discard)
+        self._running_tasks.add(task)
+        task.add_done_callback(self._end_task)
+
+    def _end_task(self, task: asyncio.Task[object]) -> None:
+        self._running_tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("server.task.failed", exc_info=error)
 
     async def _reload_for_worker(self, number: int, question: int) -> None:
         result = await self._reload()

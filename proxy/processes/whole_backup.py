@@ -22,7 +22,6 @@ from proxy.errors import DataHeld
 from proxy.feature import BackedUp
 from proxy.feature_list import all_features
 from proxy.file_store import data_folder, master_keys
-from proxy.file_store.master_keys import MasterKeySource
 from proxy.file_store.objects import is_recording, list_folder, recordings_folder
 from proxy.processes import plain_tar
 from proxy.storage import sqlite_backup
@@ -165,10 +164,9 @@ def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
 
 def _add_journal(archive: BinaryIO, journal: BackedUp, config: Config, data: Path) -> bool:
     """Add a journal, with its lines in the folder of a shared vault."""
-    file, folder = data / journal.name, config.vault.folder
-    lines = b""
-    if folder and journal.gather is not None:
-        lines = journal.gather(Path(folder), MasterKeySource(config.vault, data).read_if_any())
+    file, lines = data / journal.name, b""
+    if config.vault.folder and journal.gather is not None:
+        lines = journal.gather(config)
     if not lines:
         return _add_file(archive, journal.name, file)
     lines += file.read_bytes() if file.exists() else b""

@@ -28,13 +28,13 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
-from proxy.file_store.objects import VaultAway, VaultRefused, check_objects
+from proxy.errors import CannotServe
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
 from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, config_of_revision
 from proxy.storage.retention import delete_old_usage
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed
 from proxy.telemetry import logs
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready, Revision
@@ -68,11 +68,11 @@ def main() -> None:
     http = sockets_left.pop(0) if config.serves else None
     try:
         uvloop.run(_serve(pipe, config, http, sockets_left, revision))
-    except (StorageFailed, OSError) as error:
+    except (CannotServe, StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
-        is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)
-        lasting = isinstance(error, StorageFailed) and not is_away
-        reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
+        says_why = isinstance(error, (CannotServe, StorageFailed))
+        lasting = says_why and not (isinstance(error, StorageFailed) and error.may_pass)
+        reason = str(error) if says_why else f"{type(error).__name__}: {error}"
         _exit_process(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
         _log.error("worker.run.failed", exc_info=error)
@@ -117,8 +117,6 @@ async def _serve(
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.request_engine)
         await _revoke_dev_key(worker, config)
-        if config.vault.store:
-            await check_objects(worker.kernel.vault.objects)
         _collect_seldom()
         task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
         front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
@@ -134,8 +132,6 @@ async def _serve(
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
                 *worker.tasks_of_one_server,
             ]
-            if (vault := worker.kernel.vault).is_shared:
-                tasks_of_one_server.append(partial(vault.keep_tidy, worker.metrics))
             side_tasks.append(asyncio.create_task(worker.cluster.run_while_leading(tasks_of_one_server)))
         if control:
             side_tasks += [asyncio.create_task(task()) for task in worker.tasks_of_each_server]

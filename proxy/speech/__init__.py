@@ -1,5 +1,5 @@
 """One request, spoken: from its body to the bytes of its answer and its settlement.
 
-`speech_request` parses, `planning` plans, `cache` looks up, `candidate_race` finds an engine that speaks,
-`candidate_stream` and `relay` give the sound, and `pipeline` puts them in order.
+`speech_request` parses, `planning` plans, `candidate_race` finds an engine that speaks,
+`candidate_stream` gives the sound, and `pipeline` puts them in order.
 """

@@ -15,9 +15,10 @@ from policies.reading import Reading
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
 from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, OUTPUT_RATE_HZ, OutputForm
+from proxy.helpers.outside import outside
 from proxy.ledger import Spent, SpentAttempt, SpentPart
+from proxy.speech.answer_check import AnswerCheck, CheckReport
 from proxy.speech.attempt import Attempt
-from proxy.speech.check_totals import CheckReport, CheckTotals
 from proxy.speech.observer import Observer
 from proxy.speech.part import Part
 from proxy.speech.planning import SpeechPlan
@@ -181,7 +182,9 @@ class Totals:
         self.substitute_note: bool | None = None
         self.rows: list[msgspec.Struct] = []
         self.kind: Operation = "speech"
-        self.check = None if plan.check is None else CheckTotals(plan)
+        self.check: AnswerCheck | None = None
+        if plan.check is not None:
+            self.check = outside("proxy.speech_steps.check_totals", "CheckTotals", AnswerCheck)(plan)
         self._request = request
         self._plan = plan
 
@@ -256,7 +259,7 @@ class Totals:
         if self.check is None:
             return None
         lengths_s = {run.number: each / self.sample_rate_hz for run, each in self.written_parts(samples)}
-        return self.check.report(lengths_s, is_stored=self.names is not None)
+        return self.check.report_parts(lengths_s, is_stored=self.names is not None)
 
     def spent(self) -> Spent:
         """Return the state for the settlement by the ledger."""

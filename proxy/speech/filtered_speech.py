@@ -19,17 +19,14 @@ async def begin_filtered(
 ) -> Speech:
     """Begin a speech through a filter, which is opened first: if that fails, nothing is spoken.
 
-    `begin` gets the seconds that the call has waited. If the speaker is spared, the filter is closed unused.
+    `begin` gets the seconds that the call has waited. If the speaker is spared, the filter stays unused.
     """
     opened = await filter_.open(call.sound_form.sample_rate_hz, within_s)
+    speech = await begin(time.monotonic() - call.totals.began)
+    if call.plan.treatment_of(speech.engine) is None:
+        return speech
     async with AsyncExitStack() as undo:
-        undo.push_async_callback(opened.close)
-        speech = await begin(time.monotonic() - call.totals.began)
         undo.push_async_callback(speech.close)
-        if call.plan.treatment_of(speech.engine) is None:
-            await opened.close()
-            undo.pop_all()
-            return speech
         filtered = FilteredSpeech(speech, opened, call.form)
         undo.pop_all()
         undo.push_async_callback(filtered.close)
@@ -89,13 +86,12 @@ class FilteredSpeech:
             await self._speech.close()
         finally:
             self._encoder.close()
-            await self._filter.close()
 
     async def _next(self) -> Chunk | None:
         while not self._is_over:
             pcm = await self._pcm.next_pcm()
             self._is_over = pcm is None
-            sound = await self._filter.flush() if pcm is None else await self._filter.feed(pcm)
+            sound = self._filter.flush() if pcm is None else self._filter.feed(pcm)
             chunk = self._tail.push(self._encoder.feed(sound))
             if chunk.data:
                 return chunk

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import ClassVar
 
 from proxy.ledger import Spent
-from proxy.speech.speech_stream import Speech
-from proxy.speech.whole_file import AnswerFile, SpilledBytes
+from proxy.speech.answer_file import AnswerFile
+from proxy.speech.speech_stream import FileSink, Speech
 from speech_engine import EngineError
 
 _RawHeader = tuple[bytes, bytes]
@@ -43,7 +43,7 @@ class Observer:
     def taken(self) -> None:
         """Note that the client has taken all bytes so far."""
 
-    async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+    async def whole(self, file: AnswerFile, new: FileSink) -> bool:
         """Write a file that replaces this one. Return False to keep this one. Raises RequestFailed."""
         return False
 

@@ -1,4 +1,4 @@
-"""The values of checks, and what the planner asks about checks. The checks themselves: checked_parts.py."""
+"""What requests and the planner know of checks. `proxy/speech_steps/checked_parts.py` has the checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 import msgspec
 
 from policies.routing import Candidate
-from proxy.errors import WRONG_SPEECH, OwnError, RequestFailed
 from proxy.speech.part import Part
 
 CheckKind = Literal["heard", "behind"]
@@ -16,8 +15,6 @@ CheckKind = Literal["heard", "behind"]
 
 OnWrong = Literal["send", "fail"]
 """Whether a part that stays wrong is sent, or fails its answer."""
-
-CheckResult = Literal["right", "unsure", "wrong", "unchecked"]
 
 
 class WrongWords(msgspec.Struct, frozen=True):
@@ -31,28 +28,6 @@ class WrongWords(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<WrongWords {self.start}-{self.end}>"
-
-
-class PartVerdict(msgspec.Struct, frozen=True):
-    """The verdict on a part. `words` are the wrong or unsure ones. `why` tells why the part was not heard."""
-
-    result: CheckResult
-    words: tuple[WrongWords, ...] = ()
-    why: str = ""
-
-
-class WrongSpeech(RequestFailed):
-    """502: a sentence was said wrong each time, and the request refuses wrong sentences."""
-
-    status, default_code = 502, WRONG_SPEECH
-    text = "A sentence was said wrong, and 'on_wrong' is fail."
-    should_retry = False
-
-
-class SpokenWrong(OwnError):
-    """A part is wrong, and the request refuses wrong parts."""
-
-    failure = WrongSpeech
 
 
 class PlanCheck:
@@ -69,3 +44,6 @@ class PlanCheck:
     def at_sentences(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
         """Return the parts of a checked plan, cut at their sentences, so that each is heard alone."""
         raise NotImplementedError
+
+
+NO_CHECK = PlanCheck()

@@ -12,22 +12,23 @@ import structlog
 
 from policies import price
 from proxy.errors import RequestFailed, from_engine
+from proxy.helpers.outside import outside
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.activity import Activity
 from proxy.speech.answer import Answer
 from proxy.speech.attempt import error_details
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.filtered_speech import begin_filtered
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers, end_all
-from proxy.speech.relay import begin_speech
+from proxy.speech.part_check import NO_CHECK, PlanCheck
+from proxy.speech.path_step import Begin, PathStep, PathTools
 from proxy.speech.source import LookUp, Source, StoredSpeech
 from proxy.speech.speech_stream import Speech
 from proxy.speech.spill import SpillQuota
 from proxy.speech.text_preparation import TextPreparation
-from proxy.speech.whole_size import WholeQuota, check_size
+from proxy.speech.whole_quota import WholeQuota
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 
@@ -65,15 +66,17 @@ class Pipeline:
         metrics: Metrics,
         spill_quota: SpillQuota,
         ended: Sequence[Callable[[SpeechCall], None]] = (),
-        part_check: PartCheck = NO_CHECK,
+        part_check: PlanCheck = NO_CHECK,
         activity: Activity | None = None,
     ) -> None:
         self._activity = activity or Activity()
-        self._part_check = part_check
+        tools = PathTools(first_audio, levels, part_check, spill_quota)
+        self._relay: PathStep = outside("proxy.speech_steps.relay", "RelayStep", PathStep)(tools)
+        self._quota = outside("proxy.speech_steps.whole_quota", "DiskQuota", WholeQuota)
+        self.sends_whole = self._quota is not WholeQuota
         self._end_hooks = ended
         self._texts = texts
         self._first_audio = first_audio
-        self._levels = levels
         self._source = source
         self._ledger = ledger
         self._metrics = metrics
@@ -120,7 +123,7 @@ class Pipeline:
 
     def _whole_quota(self, call: SpeechCall, lookup: LookUp, observers: Observers) -> WholeQuota:
         is_rewritten = observers.rewriter is not None
-        return WholeQuota.of(call, lookup.stored, self._spill_quota, is_rewritten=is_rewritten)
+        return self._quota(call, lookup.stored, self._spill_quota, is_rewritten=is_rewritten)
 
     async def prepare_texts(self, call: SpeechCall) -> None:
         """Prepare the texts of a call that is not spoken now. Raises RequestFailed."""
@@ -134,7 +137,7 @@ class Pipeline:
         """
         parts = call.totals.parts
         await self.prepare_texts(call)
-        check_size(call, None)
+        self._quota.check_size(call, None)
         try:
             for part in parts:
                 part.winner = self._first_audio.likely_candidate(call, part)
@@ -153,19 +156,18 @@ class Pipeline:
             speech = stored or await self._begin_speech(call, began - totals.began)
             if stored is None:
                 self._metrics.first_audio.observe(totals.current_part.speaker, time.monotonic() - began)
-            reservation = None if whole_quota is None else whole_quota.reservation
-            answer = Answer(call, speech, hold, self._spill_quota, observers, reservation)
+            if whole_quota is None:
+                answer = Answer(call, speech, hold, self._spill_quota, observers)
+            else:
+                answer = whole_quota.begin_answer(speech, hold, observers)
             for note_begin in observers.begin:
                 note_begin(speech)
             totals.first_byte_ms = round((time.monotonic() - totals.began) * 1000)
             await write(answer)
             for finish in observers.finish:
                 finish()
-        except EngineError as raised:
-            error = raised
-            for error_for_client in observers.fail:
-                error = error_for_client(error)
-            raise await self._settle_failure(call, hold, answer, error) from None
+        except EngineError as error:
+            raise await self._settle_failure(call, resources, answer, error) from None
         except asyncio.CancelledError:
             share = sent_share()
             if answer is not None and share is not None:
@@ -182,9 +184,11 @@ class Pipeline:
                     self._note_end(call, answer)
 
     def _begin_speech(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
-        begin = partial(
-            begin_speech, self._first_audio, self._levels, self._part_check, self._spill_quota, call
-        )
+        first = call.totals.parts[0]
+        begin: Begin = partial(self._first_audio.start_stream, call, first)
+        # A text of signs may have nothing that an engine can read.
+        if call.plan.is_joined or "[" in first.text or not any(map(str.isalnum, first.text)):
+            begin = self._relay.wraps(call, begin)
         treatment = call.plan.treatment
         if treatment is None or treatment.filter is None:
             return begin(waited_s)
@@ -192,8 +196,10 @@ class Pipeline:
         return begin_filtered(call, treatment.filter, left_s, begin)
 
     async def _settle_failure(
-        self, call: SpeechCall, hold: Hold, answer: Answer | None, error: EngineError
+        self, call: SpeechCall, resources: _Resources, answer: Answer | None, error: EngineError
     ) -> RequestFailed:
+        for error_for_client in resources.observers.fail:
+            error = error_for_client(error)
         totals, failure = call.totals, from_engine(error)
         if answer is None:
             part, command_for = totals.current_part.part, self._first_audio.command_for
@@ -203,7 +209,7 @@ class Pipeline:
             _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
             answer.count_broken()
         totals.error = failure.code
-        await hold.settle("failed", totals.spent())
+        await resources.hold.settle("failed", totals.spent())
         self._metrics.failures.labels(totals.current_part.engine, type(error).__name__).inc()
         return failure
 

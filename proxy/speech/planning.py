@@ -17,8 +17,8 @@ from policies.plans import Terms
 from policies.routing import Decision, FrontEndNames, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary
-from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.helpers.outside import outside
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckKind, PlanCheck
 from proxy.speech.sound_filter import Treat, Treatment, untreated
@@ -94,6 +94,10 @@ def wanted_check(request: SpeechRequest, terms: Terms) -> CheckKind | None:
     return None if check == "off" else check
 
 
+def _no_advice(_decision: Decision, _catalogue: Catalogue, _terms: Terms | None) -> str:
+    return ""
+
+
 def refuse_provenance() -> None:
     """Refuse a request for a signed manifest: this server makes none."""
     raise InvalidRequest(
@@ -121,6 +125,7 @@ class Planner:
         robot_fallback: bool = True,
     ) -> None:
         self._part_check = part_check
+        self._advice_for = outside("proxy.speech_steps.recording_speakers", "advice_for", _no_advice)
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends, robot_fallback)
         self.splitter = TextSplitter(catalogue, detect, default_language)
@@ -187,7 +192,9 @@ class Planner:
         if terms.is_for_job:
             span = span._replace(plain=())  # a job waits for candidates that can express the emotion
         if (error := decision.error) is not None:
-            raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
+            raise self.failure(
+                error, request.model, query, self._advice_for(decision, self._catalogue, terms)
+            )
         source, text = request.source, request.text[span.start : span.end]
         return Part(
             voice=span.voice,
@@ -318,6 +325,9 @@ class Planner:
         voices.update(part.post.named_voice.id for part in parts if part.post is not None)
         models = [model for part in parts for candidate in part.candidates for model in candidate.models]
         is_joined = is_checked or len(parts) > 1 or parts[0].pause_s > 0
+        if is_joined and outside("proxy.speech_steps.relay", "RelayStep", None) is None:
+            message = "This server speaks a text with one voice, language and emotion, without pauses."
+            raise InvalidRequest(message, param="input", code="feature_off")
         return SpeechPlan(
             voice=voice,
             voice_id=_speaking_ids(voice, parts) if request.cast else voice.id,

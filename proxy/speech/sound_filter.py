@@ -14,13 +14,11 @@ from policies.routing import Model
 class OpenFilter(Protocol):
     """The filter of one answer. After `flush`, its output is as long as its input. Raises EngineError."""
 
-    async def feed(self, pcm: bytes) -> bytes: ...
+    def feed(self, pcm: bytes) -> bytes: ...
 
-    async def flush(self) -> bytes:
+    def flush(self) -> bytes:
         """Return the rest. The filter takes no more."""
         ...
-
-    async def close(self) -> None: ...
 
 
 class SoundFilter(Protocol):
@@ -37,7 +35,7 @@ class SoundFilter(Protocol):
         ...
 
     async def open(self, sample_rate_hz: int, within_s: float) -> OpenFilter:
-        """Open it for one answer, perhaps after its process has loaded. Raises EngineUnavailable."""
+        """Open it for one answer, perhaps after its libraries have loaded. Raises EngineUnavailable."""
         ...
 
 

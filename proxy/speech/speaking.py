@@ -21,10 +21,10 @@ from proxy.ledger.budgets import Budgets
 from proxy.speech.activity import Activity
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.front_ends import FrontEnds
 from proxy.speech.language_detection import LanguageDetection
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.part_check import NO_CHECK, PlanCheck
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner, refuse_provenance
 from proxy.speech.recent_plans import ObserverFactory, RecentPlans
@@ -50,7 +50,7 @@ class SpeechAdditions(NamedTuple):
     treat: Treat | None = None
     check_provenance: Callable[[], None] | None = None
     ended: Sequence[Callable[[SpeechCall], None]] = ()
-    part_check: PartCheck | None = None
+    part_check: PlanCheck | None = None
 
     @classmethod
     def of_all(cls, parts: Iterable[SpeechAdditions]) -> SpeechAdditions:

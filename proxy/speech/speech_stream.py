@@ -28,6 +28,18 @@ class WholeBytes(Protocol):
         ...
 
 
+class FileSink(Protocol):
+    """The destination of a file that replaces that of an answer."""
+
+    async def clear(self) -> None:
+        """Forget the added bytes: they are sent again."""
+        ...
+
+    async def add(self, data: bytes) -> None:
+        """Take the next bytes. Raises EngineError if there is no room."""
+        ...
+
+
 class SoundDigest(msgspec.Struct):
     """The SHA-256 of a whole sound, "" until its first use."""
 

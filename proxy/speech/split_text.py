@@ -14,11 +14,12 @@ from policies import language, text_tags
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base_tag
 from policies.routing import Candidate, Decision, Voice
 from policies.text_tags import NEUTRAL, Pause, Tag, Turn
-from proxy.catalogue.cast_members import resolve_members, resolve_unsaved_mix, resolve_voice_or_mix
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import InvalidRequest
+from proxy.helpers.outside import outside
 from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.voice_members import VoiceMembers
 from speech_engine.text import cleaning
 from speech_engine.text.sentences import sentence_ends
 
@@ -57,6 +58,8 @@ class TextSplitter:
 
     def __init__(self, catalogue: Catalogue, detect: Detect | None, default: str) -> None:
         self._catalogue = catalogue
+        find = outside("proxy.speech_steps.cast_members", "CastMembers", VoiceMembers)
+        self._members = find(catalogue)
         self._detect = detect
         self._default = default
 
@@ -114,9 +117,9 @@ class TextSplitter:
         """Return the voice of the whole text, and its turns, split where the emotion changes."""
         if not request.cast:
             if request.mix:
-                voice = resolve_unsaved_mix(self._catalogue, request.mix, own, "voice.mix")
+                voice = self._members.unsaved_mix(request.mix, own, "voice.mix")
             else:
-                voice = resolve_voice_or_mix(self._catalogue, request.voice, own)
+                voice = self._members.voice_or_mix(request.voice, own)
             if not voice.cast:
                 text, emotion = request.text, request.emotion
                 if request.emotion_tags != "text" and text_tags.first_emotion(text) is not None:
@@ -128,9 +131,9 @@ class TextSplitter:
                     f"Invalid value for 'voice': '{voice.label}' is a cast; a conversion has one voice.",
                     param="voice",
                 )
-            members = resolve_members(self._catalogue, voice.cast, own, "voice", voice)
+            members = self._members.members_of(voice.cast, own, "voice", voice)
         else:
-            members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
+            members = self._members.members_of(request.cast, own, "voice.cast.")
             voice = _combine_voices(members)
         turns = text_tags.find_turns(request.text, members)
         if request.emotion_tags == "text":

@@ -1,1 +1,4 @@
-"""What a speech may need beside an engine and its sound. The core finds it by name."""
+"""Steps that few requests take: casts, checks, whole files, times of words, a second engine for a voice.
+
+The core finds them by name.
+"""

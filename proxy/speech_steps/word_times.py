@@ -110,8 +110,7 @@ class CandidateWords(TimedWords):
         if self._info.times_words:
             self._growing = self._growing or GrowingWords(self._places, self._engine_words)
             return self._growing.so_far(whole_s)
-        # A model that joins sentences may speak them together or apart, so their times are unknown.
-        if self._info.joins_segments or moments is None:
+        if moments is None:
             return None
         self._interpolated = self._interpolated or InterpolatedWords(self._places, moments)
         return self._interpolated.so_far()
@@ -119,7 +118,11 @@ class CandidateWords(TimedWords):
 
 def words_of(run: PartRun, candidate: Candidate, job: SpeechJob) -> TimedWords:
     """Return the words of a candidate's job for a part of a text. Nothing of them is timed yet."""
-    return CandidateWords(positions_of(run, candidate, job), candidate.model.info)
+    info = candidate.model.info
+    if info.joins_segments and not info.times_words:
+        # The model may speak sentences together or apart, so the times of their words are unknown.
+        return TimedWords()
+    return CandidateWords(positions_of(run, candidate, job), info)
 
 
 def _align(spoken: str, source: str) -> list[int] | None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
+from proxy.errors import RequestFailed, StorageUnavailable
 from proxy.storage.tables import Tables
 from proxy.telemetry.background import OutsideFailure
 
@@ -118,7 +119,13 @@ class Store(Protocol):
 
 
 class StorageFailed(OutsideFailure):
-    """The database refused: it is full, locked, damaged or closed, or the statement is wrong."""
+    """The database refused: it is full, locked, damaged or closed, or the statement is wrong.
+
+    A client gets the `failure`. If it `may_pass`, a worker that it ended is started again.
+    """
+
+    failure: ClassVar[type[RequestFailed]] = StorageUnavailable
+    may_pass: ClassVar[bool] = False
 
 
 class StorageUnreachable(StorageFailed):
@@ -126,6 +133,8 @@ class StorageUnreachable(StorageFailed):
 
     After a write it is not known whether it was done. Only rows with ids of their own may be tried again.
     """
+
+    may_pass = True
 
 
 class StorageBusy(StorageFailed):

@@ -1,1 +1,1 @@
-"""Texts with marks, SSML and Markdown, as plain texts. The core finds the rules by their name."""
+"""SSML (`ssml_body`) and Markdown, read into the plain text that is spoken. The core finds them by name."""

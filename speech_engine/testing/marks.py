@@ -15,7 +15,7 @@ _SAMPLE_BYTES = 2
 
 
 class MarkContract:
-    """The promises of every mark, with one test for each.
+    """The promises of every mark that has keys, with one test for each.
 
     `speech` gives clean speech of four seconds or longer, as PCM at 24 kHz.
     """

@@ -81,7 +81,9 @@ class Draft:
         one segment of all that is written, or no segment.
         """
         made = []
-        ranges = self._ranges_with_speech(self._cuts_outside_decisions(ends))
+        cuts = self._cuts_outside_decisions(ends)
+        # Most texts are one sentence, which has no neighbour to join.
+        ranges = self._ranges_with_speech(cuts) if len(cuts) > 1 else [(0, len(self.text))]
         for start, end in ranges:
             spoken, rewritten = self._spoken_form(start, end)
             if spoken.strip(cleaning.JOINERS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import accumulate
 
 import sentencex
@@ -24,6 +25,7 @@ def sentence_ends(text: str, language: str) -> list[int]:
     return list(accumulate(map(len, pieces))) if "".join(pieces) == splittable else [len(text)]
 
 
+@lru_cache  # a server reads few languages
 def base_language(tag: str) -> str:
     base = tag.replace("_", "-").partition("-")[0].lower()
     return base if base.isascii() and base.isalpha() else _DEFAULT_LANGUAGE

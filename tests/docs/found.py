@@ -13,7 +13,7 @@ from policies import routing
 from proxy import errors
 from proxy.cli.main import make_app
 from proxy.errors import InvalidRequest, NotAllowed, RequestFailed, UpstreamFailed
-from proxy.speech.part_check import WrongSpeech
+from proxy.speech_steps.check_totals import WrongSpeech
 from scripts.found import found_in
 from tests.docs.pages import ROOT
 

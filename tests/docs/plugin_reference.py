@@ -10,14 +10,24 @@ from typing import get_args
 import msgspec
 
 import speech_engine as se
-from speech_engine import engine, errors, models, names, plugin
+from speech_engine import comparer, engine, errors, models, names, plugin
 from tests.docs import markdown
 from tests.docs.found import sentence
 
 _VALUES = (
     *(se.Plugin, se.Hosted, se.Context, se.ModelInfo, se.Language, se.VoiceInfo, se.KnownName),
-    *(se.SpeechJob, se.Segment, se.EngineVoice, se.Started, se.Audio, se.Word, se.Words, se.Encoded),
-    *(se.ProviderCount, se.Finished, plugin.Missing),
+    *(
+        se.SpeechJob,
+        se.Segment,
+        se.Rewritten,
+        se.EngineVoice,
+        se.Started,
+        se.Audio,
+        se.Word,
+        se.Words,
+        se.Encoded,
+    ),
+    *(se.ProviderCount, se.Finished, comparer.SpeakerScale, se.MarkKey, se.Detection, plugin.Missing),
 )
 _TYPES = {
     "Alphabet": se.Alphabet,
@@ -49,6 +59,7 @@ _PROTOCOLS = (
     se.RankingDetector,
     se.Comparer,
     se.Mark,
+    se.MarkStream,
 )
 
 

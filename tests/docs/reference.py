@@ -29,7 +29,6 @@ _MOST_MESSAGES = 4
 _GROUPS = {
     "Begin": (
         "start",
-        "compare",
         "audiobook",
         "dub",
         "dublar-um-video",
@@ -67,9 +66,21 @@ _GROUPS = {
         "engines",
         "configuration",
         "security",
-        "performance",
     ),
     "Change it": ("writing-a-plugin", "first-change", "architecture"),
+}
+_DUB_COMMANDS = {"video": "testsrc", "sound": " -vn ", "dub": "voxgate dub ", "track": "out.mp4"}
+"""The commands of dub.md that its translation has, each by what only its block has."""
+_IN_PORTUGUESE = {
+    "Where have you been?": "Onde você estava?",
+    "Here. Only here.": "Aqui. Só aqui.",
+    "video.srt": "video.pt.srt",
+    "sound.opus": "original.opus",
+    "--language en": "--language pt-BR",
+    "dub.flac": "video.pt.flac",
+    "language=eng": "language=por",
+    "out.mp4": "dublado.mp4",
+    "two-languages.mp4": "dois-idiomas.mp4",
 }
 
 
@@ -92,9 +103,11 @@ def texts(server: Server) -> dict[Path, str]:
     llms = ["# voxgate", "", f"> {readme}", "", *_listed(ROOT, made)]
     choice = ROOT / "docs/which-engine.md"
     plan = ROOT / "docs/architecture.md"
+    dublar = ROOT / "docs/dublar-um-video.md"
     made_parts = {
         choice: pages.with_made(choice.read_text(), {"tried": _tried()}),
         plan: pages.with_made(plan.read_text(), {"map": core_map()}),
+        dublar: pages.with_made(dublar.read_text(), _dub_in_portuguese()),
     }
     return {**made, **made_parts, ROOT / INDEX: markdown.page(index), ROOT / "llms.txt": markdown.page(llms)}
 
@@ -108,6 +121,18 @@ def _tried() -> str:
         link = f"[{plugin.replace('/', '-')}](../{readme.relative_to(ROOT).as_posix()})"
         rows.append((link, tried[1] if tried else ""))
     return markdown.page([*markdown.table(("plugin", "tried"), rows)])
+
+
+def _dub_in_portuguese() -> dict[str, str]:
+    """Return the commands of dub.md, with the names and the texts of its translation."""
+    commands = [block.text for block in pages.blocks(ROOT / "docs/dub.md", "sh")]
+    parts = {}
+    for name, sign in _DUB_COMMANDS.items():
+        (text,) = (command for command in commands if sign in command)
+        for english, portuguese in _IN_PORTUGUESE.items():
+            text = text.replace(english, portuguese)
+        parts[name] = f"```sh\n{text}```\n"
+    return parts
 
 
 def metric_names(server: Server) -> set[str]:

@@ -43,7 +43,7 @@ def test_the_sample_file_is_a_configuration_without_a_fault() -> None:
 def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = pages.blocks(pages.ROOT / "docs" / _PAGE, "console")[0].text
     monkeypatch.chdir(tmp_path)
-    Path("config.toml").write_text('[server]\nprot = 1\nport = "x"\n[plans.free]\nrpm = 0\n[servr]\n')
+    Path("config.toml").write_text('[server]\nport = "x"\n[servr]\n')
     with pytest.raises(config_toml.ConfigError) as raised:
         load_config(None, {})
     assert shown == f"$ voxgate check\n{raised.value}\n"

@@ -25,7 +25,7 @@ def micros(day: str) -> int:
 
 
 def shown(limit: int | str | None) -> str:
-    return "no limit" if limit is None else "per account" if limit == "account" else str(limit)
+    return "∞" if limit is None else "agreed" if limit == "account" else str(limit)
 
 
 def test_the_plans_are_the_shipped_ones() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 IDLE = """
 from contextlib import asynccontextmanager
 import msgspec
+from speech_engine.model_files import ModelFormat
 from speech_engine import Hosted, Plugin
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):

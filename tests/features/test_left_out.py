@@ -103,6 +103,7 @@ async def test_the_others_go_on_without_it(off: tuple[str, ...], tmp_path: Path)
         (["webhook"], "there is no feature 'webhook'; did you mean webhooks"),
         (["erasure"], "erasure cannot be off: each start repeats"),
         (["models"], "models cannot be off: each start reads natural.toml"),
+        (["vault"], "vault cannot be off: features seal there"),
         (["mail"], "users needs mail: turn users off as well"),
     ],
 )

@@ -5,16 +5,14 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.plans import Plan, Prices
+from policies.plans import Minutes, Plan, Prices, minutes_for_credits
 from policies.price import (
     FREE,
     MICRO,
-    Minutes,
     Price,
     PricedPart,
     estimate_charge,
     in_credits,
-    minutes_for_credits,
     total_charge,
 )
 from tests.tables import each_row

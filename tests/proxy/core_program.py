@@ -38,7 +38,8 @@ broken = "tone"
 rpm = 3
 """
 NATURAL = '[engines.kokoro]\nmodel = "kokoro"\n[models]\n"tts-1-hd" = ["kokoro/standard", "tone/standard"]\n'
-OUTSIDE = ("proxy.hosts", "proxy.speech_steps", "proxy.text_rules")
+OUTSIDE = {"proxy.hosts": "models", "proxy.speech_steps": "voice_list", "proxy.text_rules": ""}
+"""The folders outside of the core, and for each a feature that imports it."""
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 
 
@@ -85,23 +86,39 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
         transport = httpx2.ASGITransport(app=worker.public)
         async with httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test") as client:
 
-            async def ask(method: str, path: str, body: Any = None, name: str = "ada") -> httpx2.Response:
-                key = {"authorization": f"Bearer {secrets[name]}"}
-                return await client.request(method, path, json=body, headers=key)
+            async def ask(
+                method: str, path: str, body: Any = None, name: str = "ada", **headers: str
+            ) -> httpx2.Response:
+                headers["authorization"] = f"Bearer {secrets[name]}"
+                return await client.request(method, path, json=body, headers=headers)
 
             async def speak(name: str = "ada", **fields: object) -> httpx2.Response:
                 body = {"model": "tts-1", "voice": "alloy", "input": "Hello there.", **fields}
                 return await ask("POST", "/v1/audio/speech", body, name)
 
+            async def refusal(**fields: Any) -> str:
+                answer = await speak(**fields)
+                return "" if answer.is_success else str(answer.json()["error"]["code"])
+
             found["formats"] = {each: len((await speak(response_format=each)).content) for each in FORMATS}
+            body = {"model": "tts-1", "voice": "alloy", "input": "Twice.", "response_format": "wav"}
+            for _ in range(2):
+                answer = await ask("POST", "/v1/audio/speech", body, **{"idempotency-key": "one"})
+                found.setdefault("repeated", []).append("x-voxgate-replayed" in answer.headers)
             found["fallback"] = (await speak(model="falls-back")).headers["x-voxgate-engine"]
             found["refused"] = [(await speak("bob")).status_code for _ in range(5)]
-            found["background"] = (await speak(background=True)).json()
+            found["background"] = await refusal(background=True)
             form = {"authorization": f"Bearer {secrets['ada']}"}
             upload = await client.post("/v1/audio/speech", files={"file": b"x"}, headers=form)
             found["form"] = upload.status_code
             found["marks"] = (await speak(input="**Hello** there.")).status_code
-            found["ssml"] = (await speak(input_type="ssml", input="<speak>Hi.</speak>")).json()
+            found["off"] = [
+                await refusal(input_type="ssml", input="<speak>Hi.</speak>"),
+                await refusal(voice={"cast": {"ada": "alloy"}}, input="[ada] Hi."),
+                await refusal(input="Hello. [pause 1s] There."),
+                await refusal(response_format="json"),
+                await refusal(check="heard"),
+            ]
             found["accounts"] = len(await accounts.list_page(worker.store, NEWEST, 100))
             if "admin" in features:
                 found["features"] = (await ask("GET", "/v1")).json()["features"]
@@ -116,8 +133,7 @@ async def answers(folder: Path, url: str, features: Sequence[str]) -> dict[str, 
 if __name__ == "__main__":
     _, folder, url, *features = sys.argv
     sys.meta_path.insert(0, NoOtherFeatures(features))
-    # The feature models builds the environments of hosts, and pulls their models.
-    for name in OUTSIDE[1:] if "models" in features else OUTSIDE:
+    for name in [each for each, importer in OUTSIDE.items() if importer not in features]:
         # With None, `import` refuses it, and `find_spec` finds nothing. The type of its values lacks that.
         sys.modules[name] = None  # type: ignore[assignment]
     print(json.dumps(asyncio.run(answers(Path(folder), url, features))))

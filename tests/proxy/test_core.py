@@ -27,13 +27,15 @@ async def test_a_server_without_features_speaks_and_limits(new_store_url: str, t
     assert set(found["formats"]) == {*FORMATS}
     assert min(found["formats"].values()) > 1000
     assert (found["fallback"], found["refused"]) == ("tone/standard", [200, 200, 200, 429, 429])
-    assert (found["form"], found["background"]["error"]["code"]) == (415, "feature_off")
-    assert (found["marks"], found["ssml"]["error"]["code"]) == (200, "feature_off")
+    assert (found["form"], found["background"], found["marks"]) == (415, "feature_off", 200)
+    assert set(found["off"]) == {"feature_off"}
     assert found["accounts"] == 3
+    # Nothing stores an answer, so the second request with an Idempotency-Key is spoken and charged, too.
+    assert found["repeated"] == [False, False]
     async with open_store(new_store_url, tmp_path / "data") as store:
         books = await verify(store)
     assert books.is_clean
-    assert books.requests == len(FORMATS) + 5
+    assert books.requests == len(FORMATS) + 7
 
 
 def test_with_models_alone_natural_toml_counts(tmp_path: Path) -> None:

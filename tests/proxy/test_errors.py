@@ -15,7 +15,7 @@ from proxy.errors import (
     from_engine,
 )
 from proxy.http.replies import failure_reply
-from proxy.speech.part_check import SpokenWrong
+from proxy.speech_steps.check_totals import SpokenWrong
 from speech_engine import errors as engine_errors
 from speech_engine import runner
 from speech_engine.errors import EngineError

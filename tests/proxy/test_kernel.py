@@ -1,6 +1,5 @@
 """What a worker and a command have before any feature is there."""
 
-from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,27 +15,14 @@ from tests.proxy.api.inside import TONE, inside
 RELOADED = """
 [server]
 spill_mb = 7
-idempotency_mb = 5
 """
 
 
-async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path) -> None:
+async def test_a_reload_bounds_what_is_on_the_disk(tmp_path: Path) -> None:
     async with inside(tmp_path) as server:
         revise(server, tmp_path, RELOADED + CONFIG)
-        parts, kernel = server.worker.parts, server.worker.kernel
         # Of sound that nobody has read yet.
-        assert repr(parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
-        assert kernel.answers._folder.most_bytes == 5_000_000
-
-
-async def test_a_reload_brings_a_new_master_key(tmp_path: Path) -> None:
-    key = tmp_path / "new.key"
-    key.write_bytes(b64encode(bytes(range(32))))
-    async with inside(tmp_path) as server:
-        vault = server.worker.kernel.vault
-        assert vault.masters.is_beside_the_data
-        revise(server, tmp_path, f'[vault]\nmaster_key = "file:{key}"\n' + CONFIG)
-        assert not vault.masters.is_beside_the_data
+        assert repr(server.worker.parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
 
 
 async def test_features_of_a_worker_reach_its_supervisor(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.model_check import RETIREMENT, check_retirements
 from proxy.engines import registry
-from proxy.engines.engine_models import MODEL, StoredModel
+from proxy.engines.engine_models import StoredModel
 from proxy.hosts.stored_models import ModelRefused, ModelStore, model_names, verify
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
@@ -130,11 +130,9 @@ def ending_models(config: Config) -> Iterator[Finding]:
 
 
 def models(config: Config) -> Iterator[Finding]:
-    """Read the imported models that engines and marks name, and compare each file with its stored digest."""
-    store, names = ModelStore(config.data), dict.fromkeys(_engines_by_model(config))
-    named = (section.settings.get(MODEL) for section in config.plugins_of("mark").values())
-    names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
-    for name in names:
+    """Read the imported models that engines name, and compare each file with its stored digest."""
+    store = ModelStore(config.data)
+    for name in _engines_by_model(config):
         try:
             model = store.stored_model(name)
         except UnusableModel:

@@ -331,7 +331,8 @@ _LONGEST_PAUSE_S = 60.0
 
 
 class NoSharing:
-    """Shares the states of keys with other gateways: here there are none."""
+    """The base type of what shares the states of keys with other gateways: it has none.
+    `proxy/features/cluster/key_sharing.py` shares them by Redis."""
 
     def share_key(self, key: ProviderKey, engine: str, secret: str) -> None:
         """Share a key. It has the same name in all gateways with this engine, credential and secret."""

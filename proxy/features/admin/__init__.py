@@ -1,1 +1,1 @@
-"""What operators administer, and what accounts see of themselves: accounts, keys, money, usage."""
+"""What operators ask of /admin, and accounts of themselves: lists of accounts and keys, money, usage."""

@@ -16,7 +16,6 @@ PATHS = (
     "/admin/plans",
     "/admin/route",
     "/admin/usage",
-    "/admin/vault",
     "/v1/me",
     "/v1/usage",
 )
@@ -34,12 +33,11 @@ def _additions_for(revision: RevisionContext) -> Additions:
     from proxy.features.admin.route import Explanations
     from proxy.features.admin.usage import Usage
     from proxy.features.admin.usage_stats import UsageStatistics
-    from proxy.features.admin.vault import VaultRotation
     from proxy.features.voice_list.voices import VoiceTools
 
     tools = revision.admin_tools
     # Money is before Accounts, whose names may have slashes.
-    records = (Money, AccountListing, Accounts, Keys, PlanListing, Audit, Usage, VaultRotation)
+    records = (Money, AccountListing, Accounts, Keys, PlanListing, Audit, Usage)
     endpoints = [endpoint for resource in records for endpoint in resource(tools).endpoints]
     voices, plans = VoiceTools.of(revision), revision.plans
     if voices and plans and revision.dependencies and revision.speaking:

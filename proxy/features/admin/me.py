@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.limits import COUNT_LIMITS, limit_values, with_limits
-from policies.plans import ConsentRule, Terms
-from policies.price import Minutes
+from policies.plans import ConsentRule, Minutes, Terms
 from proxy.access.callers import caller_of
 from proxy.access.sessions import session_or_none
 from proxy.api.admin_tools import AdminTools

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from policies.plans import Plan, Terms
-from policies.price import Minutes, Priced, minutes_for_credits
+from policies.plans import Minutes, Plan, Terms, minutes_for_credits
 from proxy.config import defaults
 from proxy.config.sections import Config
 
 
-def minutes_for(micro_credits: int | None, plan: Priced, config: Config) -> Minutes | None:
+def minutes_for(micro_credits: int | None, plan: Plan | Terms, config: Config) -> Minutes | None:
     """Return the minutes that these micro-credits buy with `tts-1`. None: it cannot be said."""
     return minutes_for_credits(micro_credits, plan, config.models.get("tts-1", ()))
 

@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from policies.breaker import QUIET_S
 from proxy.access.windows import KeyState, KeyStates
+from proxy.config.sections import Config
 from proxy.engines.providers.provider_key import NoSharing, ProviderKey
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
 from proxy.file_store.sealing import keyed_digest
@@ -83,6 +85,10 @@ class KeySharing(NoSharing):
             if key.news is sent_news[name]:  # otherwise there were newer ones during the exchange
                 key.news = None
             key.adopt(state, now)
+
+
+def key_sharing(states: KeyStates, config: Config) -> KeySharing:
+    return KeySharing(states, MasterKeySource(config.vault, Path(config.data)))
 
 
 def _report(key: ProviderKey, now: float) -> KeyState:

@@ -18,7 +18,7 @@ from proxy.features.cluster.orders import OrderRunner
 from proxy.features.cluster.sharing import Sharing
 from proxy.features.marks.ring_source import list_key_ids, needed_rings
 from proxy.features.marks.stored_rings import StoredRings
-from proxy.file_store.vault import VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage.rows import encode_json
 from proxy.storage.schema import known_version
 from proxy.storage.store import StorageFailed
@@ -38,7 +38,7 @@ class Membership:
         # "" if this process is no machine.
         self._id = context.link.machine if context.link is not None else ""
         self._rings = context.find(StoredRings)
-        self._sharing = Sharing(context.store, context.vault, self._rings, self.config, self._describe)
+        self._sharing = Sharing(context.store, context.find(Vault), self._rings, self.config, self._describe)
         self._orders = None if context.link is None else OrderRunner(context.store, context.link)
         self._schema = known_version()
         self._looked_at = time.monotonic()
@@ -171,7 +171,7 @@ class Membership:
 
     def _masters(self) -> list[str]:
         try:
-            masters = self._context.vault.masters.read_if_any()
+            masters = self._context.find(Vault).masters.read_if_any()
         except VaultFailed:
             masters = None
         return [] if masters is None else [key.id.hex() for key in (masters.newest, *masters.older)]

@@ -15,6 +15,7 @@ from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND_US
 from proxy.feature import AppContext
 from proxy.features.cluster.machines import NOW_SQL
+from proxy.file_store.vault import Vault
 from proxy.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
@@ -44,7 +45,7 @@ SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
 async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
     """Share the verdicts of this worker's engines that have a cluster, until the end of the block."""
     suspects = _cluster_suspects(context)
-    masters = context.vault.masters.read_if_any() if suspects else None
+    masters = context.find(Vault).masters.read_if_any() if suspects else None
     if masters is None:
         yield
         return

@@ -57,10 +57,11 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.endpoints import Consents
     from proxy.features.consents.grants import Grants
     from proxy.features.consents.word_checks import WordChecks
+    from proxy.file_store.vault import Vault
 
     recognition, notices = context.find_shared_or(LocalRecognition()), context.find_shared_or(Notices())
     tasks = hearings.Hearings(context.store, recognition)  # they hear the words of recordings
-    checks = WordChecks(context.store, context.vault, recognition, notices)
+    checks = WordChecks(context.store, context.find(Vault), recognition, notices)
     tasks.uses["cons"] = hearings.HearingUse(checks.load_recording, checks.judge_words)
     async with (
         open_decoder(context.shared) as decoder,
@@ -68,7 +69,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     ):
         intake = RecordingIntake(decoder)
         consents = ConsentStore(
-            context.store, context.vault, intake, comparison, context.erasing.erase, tasks
+            context.store, context.find(Vault), intake, comparison, context.erasing.erase, tasks
         )
         grants = Grants(context.store, consents.compare, tasks.is_waiting)
 

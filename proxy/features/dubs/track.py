@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -187,14 +187,11 @@ async def write_track(
             await outs["bed"].add_sound(bed)
         await outs["track"].add_sound(await asyncio.to_thread(_mix, limiter, pcm, bed))
 
-    async with AsyncExitStack() as stack:
-        if mark is not None:
-            stack.push_async_callback(mark.close)
-        await stack.enter_async_context(aclosing(spoken))
+    async with aclosing(spoken):
         async for pcm in spoken:
-            await mix(pcm if mark is None else await mark.feed(pcm))
+            await mix(pcm if mark is None else mark.feed(pcm))
         if mark is not None:
-            await mix(await mark.flush())
+            await mix(mark.flush())
         await outs["track"].add_sound(to_pcm(limiter.flush()))
         for out in outs.values():
             await out.end()

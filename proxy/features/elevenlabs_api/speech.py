@@ -58,7 +58,7 @@ class _TextToSpeech:
 
 
 async def _write_timed(connection: Connection, answer: Answer) -> None:
-    size = await answer.collect()
+    size = await answer.collect_file()
     times, text = _AnswerTimes(answer), answer.call.request.text
     alignment = times.last_alignment() if text else None
     await write_report(connection, answer, Times(alignment, alignment), size)

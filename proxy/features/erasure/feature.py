@@ -65,11 +65,13 @@ class _ErasureObserver(Observer):
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.erasure.endpoints import ErasureLines
     from proxy.features.erasure.erasure import open_erasure
+    from proxy.file_store.vault import Vault
 
     config, factory = context.config_at_start, ErasureObservers(context.erased)
+    vault = context.find(Vault)
     async with open_erasure(
         context.store,
-        context.vault,
+        vault,
         Path(config.data),
         context.metrics,
         context.link,
@@ -87,7 +89,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             ),
             set_derived_things=erasure.set_derived_data,
             task_kinds=(erasure,),
-            tasks_of_one_server=(signing,) if context.vault.is_shared else (),
+            tasks_of_one_server=(signing,) if vault.is_shared else (),
             tasks_of_each_server=(watching,),
         )
 
@@ -103,7 +105,7 @@ FEATURE = Feature(
             journal.MOST_BYTES,
             journal.check_journal,
             journal.merge_backup,
-            object_journal.signed_lines,
+            object_journal.lines_in_folder,
         ),
     ),
 )

@@ -16,9 +16,11 @@ import msgspec
 import structlog
 
 from policies.tasks import SECOND_US
+from proxy.config.config_toml import Config
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode_line, without_known
 from proxy.file_store import locked_files
+from proxy.file_store.master_keys import MasterKeySource
 from proxy.file_store.objects import ListedObject, list_folder
 from proxy.file_store.sealing import MasterKeys, erasure_signature
 from proxy.file_store.vault import Vault
@@ -229,6 +231,12 @@ def signed_lines(folder: Path, masters: MasterKeys | None) -> bytes:
             else:
                 _warn(name.text, "it is not signed")
     return b"".join(lines)
+
+
+def lines_in_folder(config: Config) -> bytes:
+    """Return the signed lines of the shared folder of a configuration. Raises OSError and VaultFailed."""
+    masters = MasterKeySource(config.vault, Path(config.data)).read_if_any()
+    return signed_lines(Path(config.vault.folder), masters)
 
 
 def _encode_line(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:

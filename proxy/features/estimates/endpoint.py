@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies import text_tags
-from policies.price import Minutes
+from policies.plans import Minutes
 from policies.routing import Candidate, find_emotions
 from proxy.access.callers import caller_of
 from proxy.api.speech import SPEECH_FAILURES
@@ -33,7 +33,7 @@ from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import MAX_BODY_BYTES, Defaults, parse_speech
 from proxy.speech.split_text import EMOTION
 
-SubstituteReason = Literal["installing", "away", "busy", "voice"]
+SubstituteReason = Literal["installing", "away", "late", "busy", "voice"]
 
 
 class Controls(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request for speech would get. `language`, `model`, `voice`, `substitute` and `ignored` are as in
     the headers of its answer. If it is not `is_trained`, a model that follows rules would speak some of it.
     The `substitute_reason` is that the voice's engine is `installing`, up to the part `installed`, not ready
-    and so `away`, or `busy`; or that it does not speak this with the `voice`.
+    and so `away`, `late` twice within a minute, or `busy`; or that it does not speak this with the `voice`.
 
     `characters`, `seconds` and `credits` are the most that is expected. That many credits would be held. An
     answer from the cache may cost less. `available` credits are left, null for no limit, and are
@@ -163,7 +163,9 @@ class Estimates(Resource):
         for engine in (*[each.model.engine for each in own], *coming):
             if (state := live[engine].state) != "ready":
                 return "installing" if state == "installing" else "away", live.load_progress(engine)
-            if engine in live.late.names or live.is_busy(engine):
+            if engine in live.late.names:
+                return "late", None
+            if live.is_busy(engine):
                 return "busy", None
         return "voice", None
 

@@ -11,19 +11,18 @@ import msgspec
 from msgspec import UNSET
 
 from policies.language import base_tag
-from policies.plans import UNLIMITED, Plan
-from policies.price import Minutes
+from policies.plans import UNLIMITED, Minutes, Plan
 from policies.routing import Model, Voice
 from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGES
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.people import Offered
-from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.config.sections import Config
 from proxy.errors import NotFound, UpstreamFailed
 from proxy.features.admin.minutes import allowed_minutes
 from proxy.features.voice_list.voice_entries import VoiceEntries, VoiceEntry
 from proxy.features.voice_list.voices import VoiceTools
+from proxy.speech_steps.recording_speakers import RecordingSpeakers
 
 _MOST_SHOWN_VOICES = 6
 _LIMIT_FEATURES = {"streams": "", "voices": "own_voices", "job_characters": "jobs"}

@@ -31,9 +31,9 @@ class Look(NamedTuple):
     files: dict[str, Compressed]
     faults: tuple[LookFault, ...]
 
-    def sign_html(self) -> Html:
+    def picture_html(self) -> Html:
         pictures = self._pictures()
-        return html("image", address=f"front/{pictures[0]}") if pictures else html("sign")
+        return html("image", address=f"front/{pictures[0]}") if pictures else html("own_picture")
 
     def links_html(self) -> Html:
         """Return what the head of the page has of the look."""

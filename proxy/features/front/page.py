@@ -75,7 +75,7 @@ class FrontPage(NamedTuple):
         spoken = {"voices": texts.number(facts.all_voices), "languages": facts.languages}
         return html(
             "page",
-            picture=self.look.sign_html(),
+            picture=self.look.picture_html(),
             name=self.service_name,
             sections=texts("sections"),
             links=joined(self._sections_html()),

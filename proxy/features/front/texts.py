@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.language import base_tag
-from policies.price import Minutes
+from policies.plans import Minutes
 from proxy.api.front import LANGUAGES
 
 _FOLDER = Path(__file__).parent / "texts"

@@ -36,7 +36,7 @@ from proxy.features.heard.wanted import WantedText, wanted_text
 from proxy.features.heard.watch import FAILED, LATE, CheckWatch
 from proxy.speech.front_ends import FrontEnds, Prepare
 from proxy.speech.part import Part
-from proxy.speech.part_check import PartVerdict
+from proxy.speech_steps.check_totals import PartVerdict
 from speech_engine import EngineError
 from speech_engine.text.comparing import (
     Evidence,

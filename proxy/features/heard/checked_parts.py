@@ -17,13 +17,13 @@ from proxy.features.heard.sentence_parts import at_sentences
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio, WaitUntilFree
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.checked_parts import CheckedParts, PartCheck
 from proxy.speech.engine_job import urgency_of
 from proxy.speech.part import Part
-from proxy.speech.part_check import PartVerdict, SpokenWrong
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.spill import SpillQuota
 from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps.check_totals import CheckTotals, PartVerdict, SpokenWrong
+from proxy.speech_steps.checked_parts import CheckedParts, PartCheck
 from proxy.speech_steps.word_times import positions_of
 from speech_engine import EngineError, SpeechJob
 
@@ -146,7 +146,7 @@ class PartsOfCall(CheckedParts):
         self._check = check
         self._room = room
         self._call = call
-        assert call.totals.check is not None
+        assert isinstance(call.totals.check, CheckTotals)
         self._totals = call.totals.check
         self._note_made = note_made
         self._again_s = 0.0

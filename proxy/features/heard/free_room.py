@@ -20,6 +20,7 @@ from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
+from proxy.speech_steps.check_totals import CheckTotals
 from proxy.storage.store import Params, Statement, StorageFailed, Store
 
 ALWAYS_FREE_S = 60.0
@@ -86,7 +87,7 @@ class _CheckObserver(Observer):
 
     async def take_place(self) -> None:
         self._placed_at = await self._room.store.now()
-        if (check := self._call.totals.check) is not None:
+        if isinstance(check := self._call.totals.check, CheckTotals):
             check.claim_free, check.make_rows = self._claim, self._rows
 
     async def _claim(self, free_s: float) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from policies.routing import Candidate
 from proxy.speech.part import Part
-from proxy.speech.part_check import CheckResult, PartVerdict
+from proxy.speech_steps.check_totals import CheckResult, PartVerdict
 from proxy.speech_steps.word_times import WordPositions
 from speech_engine import SpeechJob
 

@@ -19,8 +19,8 @@ from proxy.features.heard.made_part import MadePart
 from proxy.features.heard.records import RATES, UNSETTLED
 from proxy.features.voice_list.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.speech.part import Part
-from proxy.speech.part_check import PartVerdict
 from proxy.speech.planning import OWN_VOICE
+from proxy.speech_steps.check_totals import PartVerdict
 from proxy.storage.rows import columns
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
 from proxy.storage.tombstones import NOT_ERASED

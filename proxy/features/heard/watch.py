@@ -10,7 +10,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
 from policies.alerts import Trouble, unchecked_troubles
-from proxy.speech.part_check import PartVerdict
+from proxy.speech_steps.check_totals import PartVerdict
 
 LATE, FAILED = "late", "failed"
 """Why a recogniser of the language has not heard a part."""

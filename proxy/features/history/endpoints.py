@@ -32,7 +32,7 @@ from proxy.http.lists import PAGE, SINCE, UNTIL, Listing, query_time_micros, rea
 from proxy.http.ranges import RANGE, file_reply
 from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
-from proxy.speech.check_totals import CheckReport
+from proxy.speech.answer_check import CheckReport
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Row
 from proxy.storage.stored_days import StoredDays

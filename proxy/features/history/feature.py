@@ -28,8 +28,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.history.observer import HistoryObservers
     from proxy.features.history.records import HistoryStore
     from proxy.features.history.writing import HistoryEntries, HistoryWriter
+    from proxy.file_store.vault import Vault
 
-    store = HistoryStore(context.store, context.vault)
+    store = HistoryStore(context.store, context.find(Vault))
     retention = HistoryRetention(store, context.metrics, stored_days(context.config_at_start))
     async with aclosing(HistoryWriter(store, context.metrics.registry)) as writer:
         entries = HistoryEntries(writer)

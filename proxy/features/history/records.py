@@ -10,7 +10,7 @@ import msgspec
 from policies.price import Operation
 from proxy.file_store.sealed_blobs import SealedBlobs
 from proxy.file_store.vault import SealedRecord
-from proxy.speech.check_totals import CheckReport
+from proxy.speech.answer_check import CheckReport
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable

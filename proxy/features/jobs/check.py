@@ -53,7 +53,7 @@ def _most_usd_of_run(config: Config, registry: Registry, runner: str) -> float:
     """Return the most that a run may cost. 0.0: its settings do not tell, or are wrong, which another check
     reports."""
     try:
-        settings = registry.settings("runner", runner, config.plugin("runner", runner), config.data)
+        settings = registry.settings("runner", runner, config.plugin("runner", runner))
     except EngineConfigError:
         return 0.0
     return settings.most_usd if isinstance(settings, PricedRuns) else 0.0

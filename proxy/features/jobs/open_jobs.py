@@ -38,8 +38,9 @@ from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.mail.mails import Mails
 from proxy.features.transcriptions.hearing import HearingParts
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.vault import Vault
 from proxy.http.resource import Resource
-from proxy.speech.checked_parts import NO_CHECK
+from proxy.speech.part_check import NO_CHECK
 from proxy.telemetry.background import RepeatingTask
 
 
@@ -87,7 +88,7 @@ class OpenJobs:
     None."""
 
     def __init__(self, context: AppContext) -> None:
-        self.files = files = JobFiles(context.store, context.vault)
+        self.files = files = JobFiles(context.store, context.find(Vault))
         self.step_tasks: StepTasks | None = None
         self._notices = notices = context.find(DeliveryTasks)
         context.find(Mails).describe = partial(describe_mail, context.store)
@@ -109,7 +110,7 @@ class OpenJobs:
         if context.engines is not None:
             trainings = TrainingParts.of(context, files)
             encoding = FileSteps(
-                context.store, context.vault, files, notices, self.kinds.facts_of, self.kinds.make_files
+                context.store, context.find(Vault), files, notices, self.kinds.facts_of, self.kinds.make_files
             )
             reporter = context.find_shared_or(SpeechReporter())
             registry = context.metrics.registry

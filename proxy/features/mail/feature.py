@@ -19,9 +19,10 @@ _TIDY_S = 3600.0
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.mail.mails import Mails
     from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+    from proxy.file_store.vault import Vault
 
     ca_file = context.config_at_start.upstream.ca_file
-    mails = Mails(context.store, context.vault, context.limits, ca_file, context.metrics.registry)
+    mails = Mails(context.store, context.find(Vault), context.limits, ca_file, context.metrics.registry)
     mails.front = context.find_shared_or(mails.front)
     mails.revise(context.config_at_start)
     context.find(DeliveryTasks).mail_statements = mails.notice_statements

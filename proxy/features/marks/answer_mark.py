@@ -15,14 +15,11 @@ class AnswerMark:
         self._name, self._stream = name, stream
         self.goes_on: bool = getattr(stream, "goes_on", False)
 
-    async def feed(self, pcm: bytes) -> bytes:
+    def feed(self, pcm: bytes) -> bytes:
         return self._step(self._stream.feed, pcm)
 
-    async def flush(self) -> bytes:
+    def flush(self) -> bytes:
         return self._step(self._stream.flush)
-
-    async def close(self) -> None:
-        pass
 
     def _step(self, step: Callable[..., bytes], *pcm: bytes) -> bytes:
         try:

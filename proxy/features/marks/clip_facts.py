@@ -64,7 +64,7 @@ class ClipMark(msgspec.Struct, frozen=True):
     key: str
 
 
-class ReceiptRow(msgspec.Struct, frozen=True):
+class FactsRow(msgspec.Struct, frozen=True):
     """The facts of a request as JSON, which an operator can read. 0.1.0 signed receipts from them."""
 
     request: str
@@ -72,7 +72,7 @@ class ReceiptRow(msgspec.Struct, frozen=True):
     facts: str
 
 
-TABLE = Table("receipts", settles=ReceiptRow, request="request")
+TABLE = Table("receipts", settles=FactsRow, request="request")
 
 
 class FoundClip(NamedTuple):

@@ -28,9 +28,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.marks.mark_filter import Marks
     from proxy.features.marks.marker import open_marker
     from proxy.features.marks.provenance_observer import LostManifests, ProvenanceObservers
+    from proxy.file_store.vault import Vault
 
     config, store = context.config_at_start, context.store
-    stored = StoredRings(store, context.vault) if store.is_shared else None
+    stored = StoredRings(store, context.find(Vault)) if store.is_shared else None
     if stored is not None:
         context = context.with_shared(stored)
 
@@ -103,7 +104,8 @@ FEATURE = Feature(
     ),
     removed=(("/v1/audio/receipts", RECEIPTS_GONE), ("/admin/receipts", RECEIPTS_GONE)),
     backed_up=(
-        *(BackedUp(name, _MOST_FILE_BYTES, key_ring.check_ring) for name in (MARK_KEYS, RECEIPT_KEYS)),
+        BackedUp(MARK_KEYS, _MOST_FILE_BYTES, key_ring.check_ring),
+        BackedUp(RECEIPT_KEYS, _MOST_FILE_BYTES),  # also a damaged one: no server of this version needs it
         BackedUp(TEST_CERTIFICATE, _MOST_FILE_BYTES),
     ),
     checks=(_check,),

@@ -14,7 +14,7 @@ from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.registry import Registry
 from proxy.features.marks.certificate import read_certificate, read_test_certificate
 from proxy.features.marks.rules import MarkingRules
-from proxy.features.marks.section import MARK_KEYS, SECTION, TEST_CERTIFICATE
+from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
 from proxy.features.marks.signing import SigningCertificate, UnusableCertificate
 from proxy.file_store.key_ring import parse_keys
 from proxy.file_store.master_keys import VaultFailed
@@ -50,7 +50,9 @@ def _check_mark(config: Config, registry: Registry) -> Iterator[Finding]:
     name = SECTION.of(config).mark
     if name and name not in registry.plugins("mark"):
         known = ", ".join(registry.plugins("mark")) or "none"
-        found = f"marking.mark: {name} is not installed, so nothing due is spoken; known: {known}"
+        found = (
+            f"marking.mark: {name} is not installed, so nothing that must be marked is spoken; known: {known}"
+        )
         yield wrong(_WHAT, found, name=name)
     elif not name:
         yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark', name="none")
@@ -60,10 +62,13 @@ def _check_mark(config: Config, registry: Registry) -> Iterator[Finding]:
 
 
 def _check_keys(config: Config) -> Iterator[Finding]:
-    text, stored = SECTION.of(config).keys, Path(config.data) / MARK_KEYS
-    yield from _check_text("marking.keys", text) if text else _check_file(stored)
-    if not text and stored.exists() and addresses.is_postgres(config.storage.url):
-        yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")
+    text, data = SECTION.of(config).keys, Path(config.data)
+    yield from _check_text("marking.keys", text) if text else _check_file(data / MARK_KEYS)
+    if addresses.is_postgres(config.storage.url):
+        if not text and (stored := data / MARK_KEYS).exists():
+            yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")
+        # Servers of 0.1.0 beside this one need its keys in the database.
+        yield from _check_file(data / RECEIPT_KEYS)
 
 
 def _check_file(file: Path) -> Iterator[Finding]:

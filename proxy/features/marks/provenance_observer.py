@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import TooLongToSign, UpstreamFailed
-from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
+from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, FactsRow, ManifestPlace
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifests import ROOT, Manifests
 from proxy.features.marks.mark_filter import marking_of, possible_marking
@@ -27,12 +27,12 @@ from proxy.features.marks.signer import SignerUnavailable, SoundFile
 from proxy.features.marks.source_file import SourceFile, media_type
 from proxy.helpers.limiter import FairPlace
 from proxy.ledger import Spent
+from proxy.speech.answer_file import AnswerFile
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
-from proxy.speech.speech_stream import SoundDigest, Speech
-from proxy.speech.whole_file import AnswerFile, SpilledBytes
+from proxy.speech.speech_stream import FileSink, SoundDigest, Speech
 from proxy.storage.rows import encode_json
 
 DUE_WITHIN_S = 3.0
@@ -126,7 +126,7 @@ class _ProvenanceObserver(Observer):
             kind="speech" if source is None else "conversion",
             source="" if source is None else source.digest,
         )
-        row = ReceiptRow(call.id, call.caller.account, encode_json(facts))
+        row = FactsRow(call.id, call.caller.account, encode_json(facts))
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
 
     def _consents(self, source: SourceSound) -> tuple[str, ...]:
@@ -177,7 +177,7 @@ class _SignedFileObserver(_FileObserver):
         except SignerUnavailable:
             raise self._unavailable() from None
 
-    async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+    async def whole(self, file: AnswerFile, new: FileSink) -> bool:
         """Write the file with its manifest to `new`. Return False if it stays without one.
 
         Raises UpstreamFailed and TooLongToSign if the request asks for a manifest."""

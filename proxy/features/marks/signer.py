@@ -31,10 +31,11 @@ from proxy.features.marks.signing import (
     Unsigned,
     UnusableCertificate,
 )
-from proxy.features.marks.signing_queue import FILE_GONE, FileSink, FileSource, SigningQueue
+from proxy.features.marks.signing_queue import FILE_GONE, FileSource, SigningQueue
 from proxy.file_store import locked_files
 from proxy.helpers.lazy_value import LazyValue
 from proxy.helpers.limiter import FairLimiter, FairPlace
+from proxy.speech.speech_stream import FileSink
 
 MOST_PLACES = 64
 """The most files that wait or are signed. Each is on the disk, and its listener waits."""

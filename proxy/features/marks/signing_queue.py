@@ -12,6 +12,7 @@ import msgspec
 from proxy.features.marks.signing import Signed, SignRequest, Unsigned, decode_answer
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec, Life
 from proxy.helpers.limiter import FairPlace
+from proxy.speech.speech_stream import FileSink
 from speech_engine import EngineError
 
 LARGE_BYTES = 2 * 2**20
@@ -35,18 +36,6 @@ class FileSource(Protocol):
 
     def pieces(self) -> AsyncIterator[bytes]:
         """Yield all of it. Raises EngineError if it is gone."""
-        ...
-
-
-class FileSink(Protocol):
-    """The destination of a file with its manifest."""
-
-    async def clear(self) -> None:
-        """Forget the added bytes: they are sent again."""
-        ...
-
-    async def add(self, data: bytes) -> None:
-        """Take the next bytes. Raises EngineError if there is no room."""
         ...
 
 

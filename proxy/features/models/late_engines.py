@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 
@@ -13,21 +12,13 @@ from policies import estimate, provider_waits
 from policies.preview_texts import preview_text
 from policies.routing import Candidate
 from proxy.engines.engine_list import NeverLate
+from proxy.engines.source import LiveEngine
 from speech_engine import Audio, Encoded, EngineError, EngineVoice, Segment, Speak, SpeechJob, VoiceInfo
 from speech_engine.host.engine_stream import EngineStream
-from speech_engine.host.messages import HealthReport
 
 PROBE_S = 5.0
 
 _log = structlog.get_logger()
-
-
-class ProbedEngine(Protocol):
-    @property
-    def state(self) -> str: ...
-    def voices(self) -> tuple[VoiceInfo, ...]: ...
-    async def health(self) -> HealthReport: ...
-    def open(self, work: Speak, /) -> EngineStream: ...
 
 
 class LateEngines(NeverLate):
@@ -37,7 +28,7 @@ class LateEngines(NeverLate):
     removed from `names`.
     """
 
-    def __init__(self, engine_of: Callable[[str], ProbedEngine]) -> None:
+    def __init__(self, engine_of: Callable[[str], LiveEngine]) -> None:
         self.names: set[str] = set()
         self._engine_of = engine_of
         self._missed_at: dict[str, tuple[float, ...]] = {}

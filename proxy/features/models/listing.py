@@ -106,10 +106,8 @@ def open_galleries(registry: Registry) -> Galleries:
     two plugins have models of the same name, the first one counts, and voxgate's own plugins come first."""
     listed: dict[str, GalleryModel] = {}
     faults = []
-    found = [plugin for kind in ("engine", "mark") for plugin in registry.plugins(kind).values()]
-    for plugin in sorted(
-        filter(lambda each: each.gallery, found), key=lambda each: not _is_own(each.gallery)
-    ):
+    found = filter(lambda each: each.gallery, registry.plugins("engine").values())
+    for plugin in sorted(found, key=lambda each: not _is_own(each.gallery)):
         if plugin.model_format is None:
             faults.append(GalleryFault(plugin.name, f"{plugin.gallery}: it takes no imported model"))
             continue

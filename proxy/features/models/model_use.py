@@ -1,5 +1,4 @@
-"""Finds the engines and marks that use an imported model, and the lines of configuration that let one use
-it."""
+"""Finds the engines that use an imported model, and the lines of configuration that let one use it."""
 
 from __future__ import annotations
 
@@ -9,31 +8,26 @@ from collections.abc import Iterator
 from proxy.commands.tables import Line
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.engine_models import MODEL, strictest_licence
+from proxy.engines.engine_models import strictest_licence
 from proxy.hosts.stored_models import model_names, with_models
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel
 
 
-def sections_using(config: Config, name: str) -> list[str]:
-    return [*_engines(config, name), *_marks(config, name)]
-
-
 def sections_naming(config: Config, name: str) -> list[str]:
     """Return the sections that name a model. An engine that uses all models does not name it."""
-    engines = [
+    return [
         f"engines.{engine}"
-        for engine in _engines(config, name)
+        for engine in engines_using(config, name)
         if config.engines[engine].model == name
         or any(
             isinstance(value, list) and name in value for value in config.engines[engine].settings.values()
         )
     ]
-    return [*engines, *(f"marks.{mark}" for mark in _marks(config, name))]
 
 
-def _engines(config: Config, name: str) -> list[str]:
-    formats = _formats("engine")
+def engines_using(config: Config, name: str) -> list[str]:
+    formats = _formats()
     return [
         engine
         for engine, section in config.engines.items()
@@ -41,19 +35,10 @@ def _engines(config: Config, name: str) -> list[str]:
     ]
 
 
-def _marks(config: Config, name: str) -> list[str]:
-    marks = config.plugins_of("mark")
-    return [mark for mark, section in marks.items() if section.settings.get(MODEL) == name]
-
-
 def next_steps(config: Config, manifest: ModelManifest, is_new: bool) -> Iterator[Line]:
     """Yield the remaining steps until an imported model is in use. `is_new`: the import added files."""
     plugin, name = manifest.engine, manifest.name
-    if plugin in _formats("mark"):
-        if not _marks(config, name):
-            yield from _mark_to_write(plugin, name)
-        return
-    engines = _engines(config, name)
+    engines = engines_using(config, name)
     if not engines:
         yield from _section_to_write(config, plugin, name, manifest.bound_by)
     warnings = [line for engine in engines for line in _licence_warnings(config, engine, plugin)]
@@ -66,7 +51,7 @@ def next_steps(config: Config, manifest: ModelManifest, is_new: bool) -> Iterato
 def licence_notes(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
     """Yield warnings for engines that use all models of a plugin: the licence of a new model would count for
     all their voices."""
-    terms, format_ = terms_of(licence), _formats("engine").get(plugin)
+    terms, format_ = terms_of(licence), _formats().get(plugin)
     if format_ is None or not format_.listed_in or (terms.paid_use and not terms.must_accept):
         return
     for engine, section in config.engines.items():
@@ -87,13 +72,8 @@ def licence_notes(config: Config, plugin: str, name: str, licence: str) -> Itera
         )
 
 
-def _mark_to_write(plugin: str, name: str) -> Iterator[Line]:
-    yield Line("Answers are marked with it after a restart, and these lines in the configuration:")
-    yield from map(Line, (f"[marks.{plugin}]", f'model = "{name}"', "[marking]", f'mark = "{plugin}"'))
-
-
 def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
-    format_ = _formats("engine").get(plugin)
+    format_ = _formats().get(plugin)
     listed_in = format_.listed_in if format_ else ""
     sections = [engine for engine, section in config.engines.items() if section.plugin == plugin]
     if sections:
@@ -112,7 +92,7 @@ def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> I
 def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line]:
     """Yield warnings if an engine will not start: the strictest licence of its models counts for all, and is
     not accepted."""
-    section, format_ = config.engines[engine], _formats("engine").get(plugin)
+    section, format_ = config.engines[engine], _formats().get(plugin)
     try:
         _, models = with_models(section, format_, config.data)
         licence = strictest_licence(models)
@@ -142,5 +122,5 @@ def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line
         yield Line(accept)
 
 
-def _formats(kind: str) -> dict[str, ModelFormat | None]:
-    return {name: plugin.model_format for name, plugin in registry.load().plugins(kind).items()}
+def _formats() -> dict[str, ModelFormat | None]:
+    return {name: plugin.model_format for name, plugin in registry.load().plugins("engine").items()}

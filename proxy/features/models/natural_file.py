@@ -14,7 +14,7 @@ from proxy.errors import CommandRefused
 from proxy.features.models import natural, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import GalleryModel
-from proxy.features.models.model_use import sections_using
+from proxy.features.models.model_use import engines_using
 from proxy.features.models.natural import Layer
 from proxy.file_store import data_folder
 from proxy.hosts.environments.progress_line import say
@@ -33,7 +33,7 @@ def own_sections(config: Config, plugin: str) -> list[str]:
 def use_model(config: Config, listed: GalleryModel, stands_in: bool = False) -> list[Line]:
     """Let an engine use a model from the server's next start, and return the messages about it. Return
     nothing if one uses it already, or if the operator has sections of that plugin."""
-    users = sections_using(config, listed.name)
+    users = engines_using(config, listed.name)
     users = [name for name in users if not stands_in or config.engines[name].stands_in]
     if users or own_sections(config, listed.plugin):
         return []

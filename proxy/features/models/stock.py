@@ -21,7 +21,7 @@ from proxy.errors import CommandRefused
 from proxy.features.models.changes import hold_change_lock, remove_version
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
-from proxy.features.models.model_use import licence_notes, next_steps, sections_naming, sections_using
+from proxy.features.models.model_use import engines_using, licence_notes, next_steps, sections_naming
 from proxy.features.models.natural_file import forget_model, give_to_owner_after
 from proxy.hosts.environments.progress_line import ProgressLine, say
 from proxy.hosts.stored_models import BrokenModel, ModelStore, Progress, verify
@@ -103,8 +103,7 @@ def find_import_format(config: Config, engine: str) -> tuple[str, ModelFormat]:
     loaded = registry.load()
     formats = {
         name: found.model_format
-        for kind in ("engine", "mark")
-        for name, found in loaded.plugins(kind).items()
+        for name, found in loaded.plugins("engine").items()
         if found.model_format is not None
     }
     if plugin not in formats:
@@ -159,7 +158,7 @@ def model_row(config: Config, model: _Version) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "dtype": manifest.dtype,
         "memory_gb": manifest.memory_gb,
-        "engines": sections_using(config, manifest.name) if model.is_current else [],
+        "engines": engines_using(config, manifest.name) if model.is_current else [],
         "imported_at": manifest.imported_at,
         "digest": manifest.digest,
         "folder": str(model.folder),

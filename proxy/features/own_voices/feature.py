@@ -9,6 +9,7 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.own_voices.records import TABLE
+from proxy.file_store.vault import Vault
 from proxy.speech.speaking import SpeechAdditions
 
 
@@ -31,15 +32,15 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.own_voices.trained.model_limiter import ModelLimiter
     from proxy.features.own_voices.voice_creation import VoiceCreation
 
-    forms, grants, hearings = None, context.find(Grants), context.find(Hearings)
-    context.samples.source = samples = OneShotSamples(context.store, context.vault)
-    words = SampleWords(context.store, context.vault, hearings)
+    forms, grants, hearings, vault = None, context.find(Grants), context.find(Hearings), context.find(Vault)
+    context.samples.source = samples = OneShotSamples(context.store, vault)
+    words = SampleWords(context.store, vault, hearings)
     intake = RecordingIntake(context.find(Decoder))
     if context.engines is not None:
         forms = ReferenceSpeech(intake, samples, context.engines, context.levels, grants, context.ledger)
     retention = Retention(context.store, context.config_at_start.plans, context.erasing, context.metrics)
-    saved = SavedVoices(context.store, context.vault, grants)
-    export = VoiceExport(context.store, context.vault, export_limiter())
+    saved = SavedVoices(context.store, vault, grants)
+    export = VoiceExport(context.store, vault, export_limiter())
     model_limiter = ModelLimiter()
     async with open_voice_use(context.store, context.metrics) as use:
 
@@ -47,7 +48,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             retention.plans, words.forget_library = revision.config.plans, revision.library.forget
             library_writer = LibraryWriter(
                 context.store,
-                context.vault,
+                vault,
                 revision.library,
                 revision.context.purges,
                 saved.clones,
@@ -55,10 +56,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.catalogue,
             )
             voice_creation = VoiceCreation(
-                context.vault, library_writer, intake, grants, context.erasing, saved.clones, hearings
+                vault, library_writer, intake, grants, context.erasing, saved.clones, hearings
             )
             recordings = VoiceRecordings(
-                context.vault, library_writer, intake, grants, context.erasing, hearings, words
+                vault, library_writer, intake, grants, context.erasing, hearings, words
             )
             voices = RequestedVoices.of(revision, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
-from proxy.errors import Conflict
-from proxy.file_store.once import HEADER_NAME, FindDigest, Once
+from proxy.errors import IDEMPOTENCY_KEY, Conflict
+from proxy.file_store.once import FindDigest, Once
 from proxy.storage import tombstones
 from proxy.storage.store import Store
 
@@ -54,6 +54,6 @@ class KeyedCreation:
             noun = self._noun
             raise Conflict(
                 f"The {noun} that this Idempotency-Key made was deleted; a new {noun} needs a new key.",
-                param=HEADER_NAME,
+                param=IDEMPOTENCY_KEY,
             )
         return digest

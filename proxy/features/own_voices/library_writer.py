@@ -11,7 +11,6 @@ from collections.abc import Container, Mapping
 from policies import text_tags
 from policies.plans import Terms
 from policies.routing import Voice
-from proxy.catalogue.cast_members import check_no_voice_twice, resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Purges
@@ -25,6 +24,7 @@ from proxy.features.own_voices.engine_checks import check_binding, needs_text
 from proxy.features.own_voices.seals import open_if_possible, open_voice
 from proxy.features.voice_list.known_voices import voice_not_found
 from proxy.file_store.vault import Vault
+from proxy.speech_steps.cast_members import CastMembers, check_no_voice_twice
 from proxy.storage import blobs
 from proxy.storage.audit import Act
 from proxy.storage.store import AlreadyExists, Store
@@ -182,15 +182,16 @@ class LibraryWriter:
     ) -> dict[str, Voice]:
         if self._catalogue is None:
             return {}
+        finder = CastMembers(self._catalogue)
         own = EMPTY_LIBRARY if account is None else await self.library.get(account)
         try:
-            return resolve_members(self._catalogue, members.items(), own, field)
+            return finder.members_of(members.items(), own, field)
         except InvalidRequest:
             # Another worker may have saved the member a moment ago.
             newer = None if account is None else await self.library.read_again(account)
             if newer is None:
                 raise
-            return resolve_members(self._catalogue, members.items(), newer, field)
+            return finder.members_of(members.items(), newer, field)
 
 
 def name_taken(name: str) -> Conflict:

@@ -8,8 +8,7 @@ from typing import Literal
 import msgspec
 
 from policies.limits import COUNT_LIMITS, limit_values, with_limits
-from policies.plans import Plan
-from policies.price import Minutes
+from policies.plans import Minutes, Plan
 from proxy.config import credits
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import FetchedPayment

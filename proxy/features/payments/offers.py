@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies.plans import Plan
-from policies.price import Minutes, minutes_for_credits
+from policies.plans import Minutes, Plan, minutes_for_credits
 from proxy.config.config_toml import Config
 from proxy.config.sections import Upstream
 from proxy.engines.http.upstream_http import UpstreamClient, open_http

@@ -239,7 +239,7 @@ def _measure(sound: bytes) -> Measured:
 
 async def _collect(sound: bytearray, answer: Answer) -> None:
     """Add the whole file of an answer to `sound`, and settle the answer."""
-    await answer.collect()
+    await answer.collect_file()
     while (data := await answer.next_chunk()) is not None:
         sound += data
     sound += answer.last_bytes()

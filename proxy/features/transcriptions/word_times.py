@@ -47,7 +47,7 @@ class WordTimes(SpeechReporter):
         is_short = len(groups) <= _MOST_SENTENCES and computed.duration_seconds <= _MOST_S
         if not groups or not self._recognition.can_time(computed.language) or not (is_step or is_short):
             return computed
-        sound, account = sound or await answer.read_file(), answer.call.caller.account
+        sound, account = sound or await answer.read_collected(), answer.call.caller.account
         if computed.audio_format == "pcm":
             sound = wav_header(len(sound) // 2, computed.sample_rate) + sound
         starts_s = [group[0].start_seconds for group in groups]

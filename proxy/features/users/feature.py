@@ -26,12 +26,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.users.sign_ins import SignIns
     from proxy.features.users.users_check import new_account_plan
     from proxy.features.voice_list.voices import VoiceTools
+    from proxy.file_store.vault import Vault
     from proxy.http.endpoint import Endpoint
     from proxy.telemetry.background import repeat
 
     directory, mails = records.UserDirectory(context.store), context.find(Mails)
     sessions = UserSessions(context.store)
-    sign_ins = SignIns(context.store, context.vault, mails)
+    sign_ins = SignIns(context.store, context.find(Vault), mails)
     mails.recipients = directory.recipients
 
     def additions_for(revision: RevisionContext) -> Additions:

@@ -13,10 +13,10 @@ from policies.routing import Voice
 from policies.text_tags import EMOTIONS
 from policies.voice_titles import title_of
 from proxy.catalogue.own_voices import LibraryVoice
-from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.features.voice_list.known_voices import KnownVoices
 from proxy.features.voice_list.misheard_rates import MisheardRate
 from proxy.features.voice_list.voice_samples import NoVoiceSamples, Pace, Pitch
+from proxy.speech_steps.recording_speakers import RecordingSpeakers
 from proxy.storage.trained_model import TrainedModel
 
 _CREATED_S = 1_767_225_600  # the start of 2026, for voices without a time of their own

@@ -18,7 +18,6 @@ from proxy.access.admission import Plans
 from proxy.access.callers import Caller, caller_or_none
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, Library
-from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.errors import InvalidRequest, NotFound
 from proxy.feature import RevisionContext
 from proxy.features.voice_list.known_voices import KnownVoices
@@ -34,6 +33,7 @@ from proxy.features.voice_list.voice_samples import NoVoiceSamples
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
+from proxy.speech_steps.recording_speakers import RecordingSpeakers
 from proxy.storage.rows import map_in_turns
 
 _LONGEST_DESCRIPTION = 500

@@ -20,11 +20,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.webhooks.endpoints import Webhooks
     from proxy.features.webhooks.sender import Sender
     from proxy.features.webhooks.webhook_store import WebhookStore
+    from proxy.file_store.vault import Vault
 
     sender = Sender(context.config_at_start.upstream.ca_file)
-    delivery_tasks = DeliveryTasks(context.store, context.vault, sender, context.metrics.registry)
+    vault = context.find(Vault)
+    delivery_tasks = DeliveryTasks(context.store, vault, sender, context.metrics.registry)
     delivery_tasks.section = SECTION.of(context.config_at_start)
-    webhooks = WebhookStore(context.store, context.vault, delivery_tasks)
+    webhooks = WebhookStore(context.store, vault, delivery_tasks)
 
     def additions_for(revision: RevisionContext) -> Additions:
         delivery_tasks.section = SECTION.of(revision.config)

@@ -14,7 +14,7 @@ from proxy.features.marks.checker import _known_keys
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import add_key, ensure_keys
 from proxy.file_store.master_keys import rewrap_some
-from proxy.file_store.vault import open_vault
+from proxy.file_store.vault import Vault, open_vault
 from proxy.storage.store import Statement, StorageFailed
 from proxy.telemetry.metrics import Metrics
 from tests.features.cluster.rig import Link, Site, age, key, living, renewed
@@ -75,7 +75,7 @@ async def test_keys_are_rotated_in_three_steps(site: Site) -> None:
         async with site.machine("a", settings, environ=running) as first, renewed(first.store):
             if running is newest:
                 # The rings are sealed rows, too.
-                step = await rewrap_some(first.store, first.kernel.vault.masters)
+                step = await rewrap_some(first.store, first.open_features.context.find(Vault).masters)
                 assert step is not None
                 assert (step.rewrapped, step.left) == (2, 0)
             refused = pytest.raises(StorageFailed, match=r"vault\.master_key: .* then it becomes the newest")

@@ -143,7 +143,7 @@ def test_what_became_of_an_entry_is_told(reader: Reader) -> None:
         ["Failed, not charged"],
         ["Sound not kept"],
         ["0.25 given back"],
-        ["1.032 given back"],
+        ["1.03 given back"],
     ], told
     assert reader.tab.run("document.images.length") == 0
     # A telephone's format can be saved, and not played. What has no sound can be neither.

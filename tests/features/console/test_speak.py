@@ -192,6 +192,7 @@ def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
     for reason, why in (
         ("busy", " is busy, so nova speaks."),
         ("away", " is not ready, so nova speaks."),
+        ("late", " has not begun in time lately, so nova speaks."),
         ("voice", "The engine does not have this voice. nova speaks in its place."),
         ("installing", " is still being fetched (40\u00a0%), so nova speaks."),
     ):
@@ -201,6 +202,7 @@ def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
     speak(reader)
     reader.wait(IS_HEARD)
     reader.reads(f"A robot read this. Alloy{why}", "#speak-instead")
+    reader.reads("Nova", "#result-title")
     assert not reader.tab.run("at('#speak-with')"), "once more it would be the same voice"
     # It is asked again by itself: the page says when the voice is there.
     reader.tab.run("window.reason = 'voice'")
@@ -548,6 +550,23 @@ def test_a_reader_of_thai_speaks_thai(reader: Reader) -> None:
     assert "tone/standard" in reader.text("#speak-by")
     reader.assert_readable(LOOKS)
     reader.choose(".tongue", "en")
+
+
+def test_the_example_is_in_a_language_that_is_spoken_naturally_by_now(reader: Reader) -> None:
+    reader.open()
+    reader.choose(".tongue", "es")
+    reader.wait("document.documentElement.lang === 'es'")
+    modules = [f"import('{_module(reader, f'core/{name}.js')}')" for name in ("catalogue", "draft")]
+    shown = reader.tab.run(
+        f"Promise.all([{', '.join(modules)}]).then(([{{ catalogue }}, {{ draft, showExample }}])"
+        " => [[], ['en-US'], ['en-US', 'es']].map((tags) => {"
+        " const natural = { id: 'n/m', owned_by: 'n', is_trained: true, spoken_languages: tags };"
+        " const robot = { id: 'r/m', owned_by: 'r', is_trained: false, spoken_languages: ['en', 'es'] };"
+        " catalogue.models = tags.length ? [natural, robot] : [robot];"
+        " showExample(); return draft.text.split('!')[0]; }))"
+    )
+    reader.choose(".tongue", "en")
+    assert shown == ["¡Buenos días", "Good morning", "¡Buenos días"]
 
 
 def test_a_text_that_was_checked_says_so(reader: Reader) -> None:

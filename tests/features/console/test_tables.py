@@ -145,15 +145,19 @@ def test_a_line_that_fails_is_in_the_table_with_its_reason(reader: Reader, tmp_p
     ]
 
 
-def test_credits_below_ten_are_exact(reader: Reader) -> None:
+def test_credits_below_ten_have_three_digits(reader: Reader) -> None:
     reader.open("tables")
     module = "at('script[src]').src.replace('head.js', 'core/texts.js')"
     shown = reader.tab.run(
         f"import({module}).then(({{ number, t, wholeFromTen }}) =>"
-        " [0.002, 9.123456, 12.3456].map((n) => number(n))"
-        ".concat([0.5, 1, 10.2].map((n) => t('speak.credits', { n: wholeFromTen(n, Math.ceil) }))))"
+        " [0, 0.002, 9.123456, 12.3456].map((n) => number(n))"
+        ".concat([0.5, 1, 0.0021341, 9.123456, 10.2].map((n) => wholeFromTen(n, Math.ceil))"
+        ".map((n) => t('speak.credits', { n })))"
+        ".concat([0, 0.002, 9.129, 10.9].map((n) => t('frame.credits', { n: wholeFromTen(n, Math.floor) }))))"
     )
-    assert shown == ["0.002", "9.123456", "12.35", "up to 0.5 credits", "up to 1 credit", "up to 11 credits"]
+    most = [f"up to {each}" for each in ("0.5 credits", "1 credit", "0.00214 credits", "9.13 credits")]
+    left = ["0 credits", "0.002 credits", "9.12 credits", "10 credits"]
+    assert shown == ["0", "0.002", "9.12", "12.35", *most, "up to 11 credits", *left]
 
 
 def test_any_table_is_read_as_python_reads_it(reader: Reader) -> None:

@@ -68,6 +68,15 @@ import(at('script[src]').src.replace('head.js', 'core/catalogue.js'))
   return [TYPED.map((typed) => found(typed).map(({ name }) => name)), voices.map(({ id }) => voiceName(id))];
 })
 """
+_ALIKE = """
+import(at('script[src]').src.replace('head.js', 'core/catalogue.js'))
+.then(({ catalogue, factsOf, voiceName }) => {
+  const voices = [['a', 'en-US'], ['b', 'en-US'], ['b', 'es']].map(([engine, language]) => (
+    { id: `${engine}/${language}`, title: 'Heart', gender: 'female', language, engines: [engine] }));
+  Object.assign(catalogue, { voices, models: [], titles: Map.groupBy(voices, ({ title }) => title) });
+  return voices.map((voice) => factsOf(voice).join(' · ')).concat(voiceName('a/en-US'));
+})
+"""
 _FOUND = {
     "en": {
         "low": "ef",
@@ -140,6 +149,13 @@ def test_whole_words_and_their_beginnings_find_a_voice_in_each_language(reader: 
         assert len(set(names)) == 3
         if language == "en":
             assert names == ["Alex, male, Spanish", "Alex, female, Brazilian Portuguese", "José"]
+
+
+def test_voices_that_are_alike_are_listed_with_their_engines(reader: Reader) -> None:
+    reader.open()
+    shown = reader.tab.run(_ALIKE)
+    told = ["female · US English · a", "female · US English · b", "female · Spanish"]
+    assert shown == [*told, "Heart, female, US English"]
 
 
 def test_a_voice_is_heard_and_used(reader: Reader) -> None:

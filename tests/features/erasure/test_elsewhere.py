@@ -8,6 +8,7 @@ import pytest
 
 from proxy.catalogue.erasing import DerivedData, ForgetEverywhere
 from proxy.features.erasure.erasure import Erasure
+from proxy.file_store.vault import Vault
 from speech_engine import EngineUnavailable
 from tests.features.erasure.erasing import add_voice, erase, erasure_of, speaking
 from tests.features.own_voices.test_engines_of_voices import sample_cache
@@ -19,7 +20,7 @@ from tests.proxy.file_store.owned import Owned
 
 def other_worker(server: Inside, folder: Path, spread: ForgetEverywhere | None = None) -> Erasure:
     """A worker without engines, which gets the deletion."""
-    erasure = Erasure(server.worker.store, server.worker.kernel.vault, folder, spread)
+    erasure = Erasure(server.worker.store, server.worker.open_features.context.find(Vault), folder, spread)
     erasure.derived_data = DerivedData()
     return erasure
 

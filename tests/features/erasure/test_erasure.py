@@ -8,6 +8,8 @@ import pytest
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import NotFound
 from proxy.features.erasure import tombstone_rows
+from proxy.features.vault.idempotency import Idempotency
+from proxy.file_store.vault import Vault
 from proxy.speech.recent_plans import RecentPlans
 from proxy.storage import tombstones
 from proxy.storage.store import StorageFailed
@@ -142,7 +144,7 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
 async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
         store, account = server.worker.store, server.account.id
-        vault = server.worker.kernel.vault
+        vault = server.worker.open_features.context.find(Vault)
         digests = [await vault.put(account, bytes([number]) * 1000) for number in range(3)]
         voice = await owned.add_voice(store, account, digests[0], digests[1])
         consent = await owned.add_consent(store, account, digests[2])
@@ -193,7 +195,7 @@ async def test_a_kept_answer_is_not_given_again_once_its_voice_has_a_tombstone(t
         assert await tombstone_rows.erase_subject(server.worker.store, tombstone)
         last = await server.raw_speech(body(record.id), headers=headers)
         assert b"x-voxgate-replayed" not in dict(last[0]["headers"])
-        await server.worker.kernel.answers.sweep()
+        await server.worker.open_features.context.find(Idempotency).answers.sweep()
         assert answers(tmp_path) == []
 
 

@@ -9,7 +9,7 @@ from policies.routing import PLAIN
 from proxy.catalogue.recognition import LocalRecognition
 from proxy.features.heard import check
 from proxy.features.heard.section import CheckSection
-from proxy.speech.part_check import PartVerdict
+from proxy.speech_steps.check_totals import PartVerdict
 from speech_engine import EngineFailed, EngineUnavailable, Rewritten, Segment
 from tests.features.heard.listeners import Listener, candidate, checking, part
 from tests.sound import tone

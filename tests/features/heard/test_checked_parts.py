@@ -16,7 +16,8 @@ from policies.routing import Candidate
 from proxy.features.admin.verify import verify
 from proxy.features.heard.checked_parts import MadePartCheck
 from proxy.features.heard.made_part import UNHEARD, MadePart
-from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
+from proxy.speech.part_check import WrongWords
+from proxy.speech_steps.check_totals import CheckResult, PartVerdict
 from proxy.storage.usage import CheckSums
 from speech_engine import Event, Finished, SpeechJob, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside

@@ -10,7 +10,7 @@ from policies.alerts import TITLES
 from proxy.features.heard.lengths import SentenceSize, VoiceLengths
 from proxy.features.heard.sound import read_sound
 from proxy.features.heard.watch import CheckWatch
-from proxy.speech.part_check import PartVerdict
+from proxy.speech_steps.check_totals import PartVerdict
 from speech_engine.hearing import HEARING_HZ
 from tests.sound import tone
 from tests.speech_engine.host.simulated_time import simulated

@@ -12,7 +12,7 @@ from policies.price import MICRO
 from proxy.features.admin.verify import verify
 from proxy.features.heard.free_room import FREE_SHARE
 from proxy.features.heard.made_part import RESULTS, MadePart
-from proxy.speech.part_check import CheckResult, PartVerdict
+from proxy.speech_steps.check_totals import CheckResult, PartVerdict
 from proxy.storage.usage import CheckSums, UsageRow
 from speech_engine.text.said import words_of
 from tests.features.heard.test_checked_parts import (

@@ -12,7 +12,8 @@ from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.heard.rates import DAY_US, MisheardRates
 from proxy.features.heard.records import UNSETTLED, CheckedSpan
 from proxy.speech.part import Part
-from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
+from proxy.speech.part_check import WrongWords
+from proxy.speech_steps.check_totals import CheckResult, PartVerdict
 from proxy.storage.rows import insert, insert_sql
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone

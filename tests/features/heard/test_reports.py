@@ -5,7 +5,8 @@ from typing import Any
 
 from policies.price import MICRO
 from proxy.features.heard.feature import FEATURE
-from proxy.speech.part_check import PartVerdict, WrongWords
+from proxy.speech.part_check import WrongWords
+from proxy.speech_steps.check_totals import PartVerdict
 from tests.features.heard.test_checked_parts import (
     GAP_S,
     PAID,

@@ -10,6 +10,7 @@ import httpx2
 from proxy.features.history.records import HistoryRow, HistoryStore
 from proxy.features.history.retention import HistoryRetention, stored_days
 from proxy.features.history.writing import HistoryWriter, SoundBuffer
+from proxy.file_store.vault import Vault
 from proxy.storage.rows import new_id
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
@@ -121,7 +122,7 @@ def objects(folder: Path) -> int:
 
 def store_of(server: Inside) -> HistoryStore:
     context = server.worker.open_features.context
-    return HistoryStore(context.store, context.vault)
+    return HistoryStore(context.store, context.find(Vault))
 
 
 def retention_of(server: Inside) -> HistoryRetention:

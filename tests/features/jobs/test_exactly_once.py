@@ -17,6 +17,7 @@ from proxy.features.jobs.core.kind import StepAttempt
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.vault import Vault
 from proxy.queue import tasks
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement
@@ -46,7 +47,7 @@ _IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pg_backend_pid() = AN
 def another(server: Inside) -> Steps:
     """Return the steps of another worker of this server."""
     first, context = kind_of(server), server.worker.open_features.context
-    files = JobFiles(context.store, context.vault)
+    files = JobFiles(context.store, context.find(Vault))
     steps = Steps(context.store, first._kinds, files, CollectorRegistry(), context.find(DeliveryTasks))
     steps.revise(first._speaking, first._callers)
     return steps

@@ -174,7 +174,7 @@ def test_no_code_is_in_the_pieces_and_no_prose_between_is_lost(
     prose = "This is some prose. It goes on.\n\n" * paragraphs
     text = f"# The title\n\n{prose}{first}\n{prose}{second}The end."
     found, _ = cut_text(text, (), "en", (), 2000, skips_code=True)
-    read = [read_markdown(text[slice(*each)], "auto") or text[slice(*each)] for each in found]
+    read = [read_markdown(text[slice(*each)]) or text[slice(*each)] for each in found]
     said = " ".join(each if isinstance(each, str) else each.text for each in read)
     assert said.split() == ["The", "title", *prose.split(), *prose.split(), "The", "end."]
     assert all(end - start <= 2000 for start, end in found)

@@ -11,6 +11,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone
 from tests.features.jobs.job_rig import job_with, jobs_inside, new_job, text_of
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 def batches(server: Inside) -> BatchKind:
     context = server.worker.open_features.context
-    return BatchKind(JobFiles(context.store, context.vault), context.find(DeliveryTasks))
+    return BatchKind(JobFiles(context.store, context.find(Vault)), context.find(DeliveryTasks))
 
 
 def retention(server: Inside) -> JobRetention:

@@ -10,6 +10,7 @@ from proxy.api.speech_answers import SpeechReport
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import STEPS
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_job, text_of
 
@@ -25,7 +26,7 @@ async def test_words_are_placed_in_the_users_own_piece(tmp_path: Path, store_url
         made = await new_job(server, text, voice=CAST)
         assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         context = server.worker.open_features.context
-        files, heard = JobFiles(context.store, context.vault), list[str]()
+        files, heard = JobFiles(context.store, context.find(Vault)), list[str]()
         clips = await records.list_clips(context.store, made["id"])
         assert len(clips) == made["steps"] >= 2
         sound = (await content(server, made["id"])).content

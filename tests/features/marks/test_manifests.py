@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
 from proxy.features.marks import manifest_records as manifests
-from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, ReceiptRow
+from proxy.features.marks.clip_facts import ClipFacts, ClipSpeaker, FactsRow
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import StoredManifest
 from proxy.features.marks.manifests import RESTAMP_AFTER_US, Manifests
@@ -84,7 +84,7 @@ async def clip(store: SqliteStore, request: str, place: str = "sidecar") -> None
         manifest=place,  # type: ignore[arg-type]  # one of the three, by the test
         made=1,
     )
-    row = ReceiptRow(request, "a", encode_json(facts))
+    row = FactsRow(request, "a", encode_json(facts))
     await store.write(
         Statement(_USAGE, {"id": request}),
         Statement(_RECEIPT, {"request": row.request, "account": row.account, "facts": row.facts}),

@@ -70,7 +70,7 @@ def test_the_operators_word_counts(tmp_path: Path) -> None:
             '[marking]\nmark = "none such"',
             {},
             "wrong",
-            "none such is not installed, so nothing due is spoken",
+            "none such is not installed, so nothing that must be marked is spoken",
         ),
         ('[marking]\nmark = ""\n[marks.spread]', {}, "note", 'mark = "": no sound has an inaudible mark'),
         ('[marking]\nmark = ""\n[marks.spread]', {}, "note", "[marks.spread] has no effect"),
@@ -107,3 +107,15 @@ def test_a_file_of_keys_is_judged(tmp_path: Path) -> None:
     file.symlink_to(file)
     ((verdict, found),) = verdicts()
     assert (verdict, "cannot be read" in found) == ("wrong", True)
+
+
+def test_beside_servers_of_0_1_0_their_file_of_keys_is_judged_too(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "receipt-keys"
+    file.parent.mkdir()
+    file.write_text("spoilt")
+    shared = '[storage]\nurl = "postgresql://127.0.0.1:1/voxgate"\n'
+    of_file = {
+        text: [each for each in findings(tmp_path, text) if each.name == str(file)] for text in ("", shared)
+    }
+    assert [each.verdict for each in of_file[shared]] == ["wrong"]
+    assert of_file[""] == []

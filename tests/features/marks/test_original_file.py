@@ -11,8 +11,8 @@ from proxy.audio.formats import OutputForm
 from proxy.audio.frames_mp3 import Original, SkippedBytes
 from proxy.features.marks.original_file import OriginalFile
 from proxy.features.marks.provenance_observer import PlannedFacts, _SignedFileObserver
+from proxy.speech.answer_file import AnswerFile
 from proxy.speech.attempt import Attempt
-from proxy.speech.whole_file import AnswerFile
 from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.speech.test_filtered_speech import SilentSpeech
 from tests.proxy.speech.test_text_preparation import call

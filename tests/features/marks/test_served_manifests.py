@@ -21,7 +21,7 @@ from proxy.features.marks.clip_facts import ClipSpeaker, find_clip
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.file_store import key_ring
-from proxy.speech.whole_file import SpilledBytes
+from proxy.speech_steps.whole_file import SpilledBytes
 from proxy.storage import usage
 from speech_engine import Encoded, Finished, Started, errors
 from tests.features.cache.keeping import landed

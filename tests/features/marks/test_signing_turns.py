@@ -20,8 +20,9 @@ from proxy.features.marks.signer import (
     SoundFile,
 )
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
-from proxy.features.marks.signing_queue import FILE_GONE, LARGE_BYTES, FileSink, FileSource, SigningQueue
+from proxy.features.marks.signing_queue import FILE_GONE, LARGE_BYTES, FileSource, SigningQueue
 from proxy.helpers.limiter import FairLimiter
+from proxy.speech.speech_stream import FileSink
 from tests.features.marks.certificates import make_chain
 from tests.features.marks.signed_bytes import InMemory, embed
 from tests.tables import each_row

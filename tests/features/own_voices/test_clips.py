@@ -14,7 +14,7 @@ from policies.text_tags import EMOTIONS
 from proxy.features.own_voices import clips
 from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.file_store.objects import is_recording
-from proxy.file_store.vault import VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from tests import speech_clips
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
@@ -271,7 +271,7 @@ async def test_a_vault_that_is_full_leaves_no_row(
     async def refuse(account: str, plain: bytes) -> str:
         raise VaultFailed("no space left")
 
-    monkeypatch.setattr(server.worker.kernel.vault, "put", refuse)
+    monkeypatch.setattr(server.worker.open_features.context.find(Vault), "put", refuse)
     answer = await add(server, voice["id"])
     assert answer.status_code == 503
     assert len(await listed(server, voice["id"])) == 1
@@ -282,7 +282,7 @@ async def test_a_recording_whose_row_is_not_written_is_dropped(
     server: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voice = await clone(server)
-    vault = server.worker.kernel.vault
+    vault = server.worker.open_features.context.find(Vault)
     put = vault.put
 
     async def put_while_the_voice_goes(account: str, plain: bytes) -> str:

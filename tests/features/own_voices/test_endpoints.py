@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from proxy.file_store.vault import Vault
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
@@ -305,7 +306,7 @@ async def test_a_recording_whose_consent_goes_meanwhile_is_not_kept(
     server: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     consent = (await agree(server))["id"]
-    vault = server.worker.kernel.vault
+    vault = server.worker.open_features.context.find(Vault)
     put = vault.put
 
     async def put_and_disagree(account: str, plain: bytes) -> str:

@@ -16,6 +16,7 @@ from plugins.rvc.faiss_index import write_flat_index
 from plugins.tone.decode import decode_timbres
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
+from proxy.file_store.vault import Vault
 from proxy.storage import trained_models
 from speech_engine import Context, ModelInfo
 from speech_engine.model_files.safetensors import read_tensors_and_texts
@@ -218,7 +219,7 @@ def _index(vectors: Any) -> bytes:
 
 async def _kept(server: Inside) -> tuple[Any, int]:
     (model,) = (await trained_models.list_of_account(server.worker.store, server.account.id)).popitem()[1]
-    data = await server.worker.open_features.context.vault.open(model.account, model.digest)
+    data = await server.worker.open_features.context.find(Vault).open(model.account, model.digest)
     return BytesIO(data), len(data)
 
 

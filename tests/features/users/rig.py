@@ -78,7 +78,7 @@ def secrets_of(letter: Letter) -> Secrets:
 
 
 async def mailed(server: Inside, id_: str) -> Secrets:
-    waiting = await letters(server.worker.store, server.worker.kernel.vault)
+    waiting = await letters(server.worker.store, server.worker.open_features.context.find(Vault))
     return secrets_of(waiting[id_])
 
 

@@ -14,6 +14,7 @@ from proxy.access.sessions import COOKIE, Session
 from proxy.errors import RequestFailed
 from proxy.features.users.session_store import IDLE_US
 from proxy.features.users.sign_ins import SignIns
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement
 from tests.features.users.rig import (
     ORIGIN,
@@ -204,7 +205,7 @@ async def test_a_removed_user_has_no_session_and_no_address(server: Inside) -> N
     assert removed.status_code == 200
     assert await code_of(await browser.ask("GET", "/v1/me")) == "401 session_ended"
     assert ADA not in await texts_of(server.worker.store)
-    assert not await letters(server.worker.store, server.worker.kernel.vault)
+    assert not await letters(server.worker.store, server.worker.open_features.context.find(Vault))
     assert (await server.administer("DELETE", f"users/{user}")).status_code == 404
     rows = await server.worker.store.read("SELECT revoked FROM keys WHERE kind = 'user'")
     assert [row["revoked"] is None for row in rows] == [False]
@@ -310,7 +311,7 @@ async def test_a_closed_account_leaves_no_address(server: Inside, tmp_path: Path
     assert "ada@" not in everything
     assert "bob@" not in everything
     assert await code_of(await browser.ask("GET", "/v1/me")) == "401 session_ended"
-    assert not await letters(server.worker.store, server.worker.kernel.vault)
+    assert not await letters(server.worker.store, server.worker.open_features.context.find(Vault))
 
 
 async def test_as_shipped_nothing_is_served(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from policies.plans import Plan, Terms, build_terms
 from policies.rate import Window
 from proxy.access.limits import Limits, MemoryWindows, open_limits, rate_headers
 from proxy.access.windows import Limit, address_limits
-from proxy.errors import LimitsUnavailable, RateLimited
+from proxy.errors import CannotServe, LimitsUnavailable, RateLimited
 from tests.proxy.api.inside import TONE, inside
 from tests.redis_server import RedisServer, redis_server
 
@@ -432,3 +432,10 @@ async def test_redis_counts_also_with_the_feature_cluster_off(
     async with inside(tmp_path, f"{TONE}\n{few}", plan="few") as server:
         assert server.worker.parts.limits.providers is not None
         assert [(await server.speech()).status_code for _ in range(2)] == [200, 429]
+
+
+async def test_a_server_without_what_counts_in_redis_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.access.limits._REDIS", "proxy.features.gone.provider_states")
+    with pytest.raises(CannotServe, match="names a Redis"):
+        async with open_limits("redis://127.0.0.1:1"):
+            pass

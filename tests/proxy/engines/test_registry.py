@@ -36,6 +36,9 @@ OURS = {
 }
 
 PLUGIN = "Plugin(kind='engine', name='bell', settings=Settings, create=create)"
+MARK_WITH_MODEL = (
+    "Plugin(kind='mark', name='seal', settings=Settings, create=create, model_format=ModelFormat(files=()))"
+)
 HOSTED_MARK = "Plugin(kind='mark', name='seal', settings=Settings, create=Hosted('v_seal'))"
 
 
@@ -77,6 +80,7 @@ def test_a_third_partys_plugin_is_found_as_ours_are(folder: Path) -> None:
         ([PLUGIN.replace("=Settings", "=dict")], "must be a msgspec struct"),
         ([PLUGIN.replace("=Settings", "=Settings()")], "must be a msgspec struct"),
         ([PLUGIN.replace("create=create", "create=None")], "must be a function or Hosted"),
+        ([MARK_WITH_MODEL], "only an engine has a model_format"),
         ([HOSTED_MARK], "since 0.2.0, no mark is Hosted"),
         ([PLUGIN, PLUGIN], "another plugin already gives the engine 'bell'"),
         ([PLUGIN.replace("'bell'", "'tone'")], "another plugin already gives the engine 'tone'"),

@@ -1,14 +1,16 @@
 """What workers learn of the processes of an engine that an operator switches. Each takes requests by it."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
-from proxy.config.sections import Config, EngineSection
+from proxy.config.sections import Config, EngineSection, Server
 from proxy.engines import registry
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.hosts import host_list
@@ -17,6 +19,7 @@ from proxy.hosts.host import sockets_in
 from proxy.hosts.host_list import EngineSwitch, Hosts
 from proxy.hosts.supervisor import hosted_specs
 from proxy.processes import runtime
+from proxy.processes.supervisor import Supervisor
 from speech_engine.host.pipe_messages import HostState
 from tests.waiting import soon
 
@@ -120,3 +123,26 @@ def test_a_model_may_come_later_only_for_a_host(tmp_path: Path) -> None:
     assert names == {"kokoro": "shared"}
     with pytest.raises(registry.EngineConfigError, match="no model called none"):
         registry.load().engine("kokoro", section, str(tmp_path))
+
+
+async def test_a_switch_that_has_failed_is_told_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else idle engines would never be unloaded, and nobody would know why."""
+
+    async def fail(_switch: EngineSwitch) -> None:
+        raise OverflowError("no such engine")
+
+    async def wait(_hosts: Hosts) -> None:
+        return
+
+    monkeypatch.setattr(EngineSwitch, "run", fail)
+    monkeypatch.setattr(Hosts, "run", wait)
+    server = Server(metrics="")
+    config = Config(data=str(tmp_path), server=server, engines={"tone": EngineSection("tone")})
+    with socket.socket(socket.AF_UNIX) as control, structlog.testing.capture_logs() as logs:
+        supervisor = Supervisor(config, lambda: config, registry.load(), None, control, tmp_path, print)
+        (hosts,) = supervisor._parts
+        hosts.start_tasks()
+        await soon(lambda: [each["event"] for each in logs] == ["server.task.failed"])
+    assert str(logs[0]["exc_info"]) == "no such engine"

@@ -36,7 +36,7 @@ _REMOTE_S = 0.3
 """What another thread may keep from the loop: less sure, see `LoopHold`."""
 _PIECE = 64 * 1024
 _ANSWERED_S = 5 * LIMIT_S
-"""An answer that waits uses no processor: the row fails, and the next is sent."""
+"""An answer that waits uses no processor, and has no end without this."""
 _ANSWERS = 20
 _LOOKS = 5
 _PURGES = frozenset({"put_lexicon", "put_lexicon_of", "delete_lexicon", "delete_voice"})
@@ -81,6 +81,7 @@ class Rig:
         self._warm: Mapping[int, int] = {}
         self._warm_in_use = 0
         self.units = 0
+        self.is_stuck = False
 
     def encoded(self, row: Row) -> httpx2.Request:
         """A request, ready to be sent."""
@@ -200,8 +201,12 @@ class Rig:
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "client": ("192.0.2.1", 4000),
         }
-        async with asyncio.timeout(_ANSWERED_S):
-            await self.served.shop.server.worker.public(scope, receive, send)
+        try:
+            async with asyncio.timeout(_ANSWERED_S):
+                await self.served.shop.server.worker.public(scope, receive, send)
+        except TimeoutError:
+            self.is_stuck = True
+            raise
         return answer["status"], bytes(said)
 
     def note(self, row: Row, status: int, said: bytes) -> None:

@@ -1,12 +1,14 @@
 """What surrounds every endpoint: keys first, then paths and methods, and one shape for every error."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import structlog
 from starlette.types import Message
 
 from proxy.storage import api_key
-from tests.proxy.api.inside import Inside, envelope
+from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.tables import each_row
 
 SPEECH = "/v1/audio/speech"
@@ -249,3 +251,22 @@ async def test_browsers_are_refused_as_shipped(server: Inside) -> None:
     # What is no preflight lacks a key, as before.
     for headers in ({}, {"origin": "https://app.example"}):
         assert (await server.ask("OPTIONS", SPEECH, key="", **headers)).status_code == 401
+
+
+async def test_each_request_of_a_page_has_one_line_in_the_log(tmp_path: Path) -> None:
+    page = "https://app.example"
+    async with inside(tmp_path, TONE.replace("[server]", f'[server]\ncors_origins = ["{page}"]')) as server:
+        with structlog.testing.capture_logs() as lines:
+            for method, path, headers in (
+                ("OPTIONS", SPEECH, PREFLIGHT),
+                ("GET", "/v1/models", {}),
+                ("GET", "/nope", {}),
+            ):
+                await server.ask(method, path, origin=page, **headers)
+        finished = [line for line in lines if line["event"] == "request.finished"]
+        assert [(line["method"], line["status"]) for line in finished] == [
+            ("OPTIONS", 200),
+            ("GET", 200),
+            ("GET", 404),
+        ]
+        assert server.worker.metrics.in_flight == 0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from plugins.tone.decode import decode
+from proxy.file_store.vault import Vault
 from speech_engine import Audio, Event, SpeechJob
 from tests.plugins.elevenlabs import rig as elevenlabs
 from tests.plugins.minimax import rig as minimax
@@ -35,7 +36,7 @@ async def acting(folder: Path, more: str = "", **wanted: Any) -> AsyncIterator[I
 async def add_felt(server: Inside, name: str, tags: Collection[str] = tuple(PITCHES_HZ)) -> None:
     voice = (await clone(server, name))["id"]
     context = server.worker.open_features.context
-    await add_recordings(context.store, context.vault, server.account.id, voice, tags)
+    await add_recordings(context.store, context.find(Vault), server.account.id, voice, tags)
     # What a change does: every library is read again.
     changed = await server.ask("POST", f"/v1/audio/voices/{voice}", body={"description": "felt"})
     assert changed.status_code == 200, changed.text

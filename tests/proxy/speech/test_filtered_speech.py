@@ -196,69 +196,31 @@ class TornSpeech(SilentSpeech):
 
 
 class NoFilter:
-    """A filter that leaves the sound as it is."""
+    """A filter that leaves the sound as it is, and opens itself."""
 
-    is_closed = False
+    key = "none"
+    headers = ()
 
-    async def feed(self, pcm: bytes) -> bytes:
+    async def open(self, _sample_rate_hz: int, _within_s: float) -> "NoFilter":
+        return self
+
+    def feed(self, pcm: bytes) -> bytes:
         return pcm
 
-    async def flush(self) -> bytes:
+    def flush(self) -> bytes:
         return b""
 
-    async def close(self) -> None:
-        self.is_closed = True
 
-
-async def test_the_mark_and_the_encoder_are_closed_though_the_speech_cannot_be() -> None:
-    mark = NoFilter()
-    filtered = FilteredSpeech(TornSpeech(), mark, OutputForm("pcm"))
+async def test_the_encoder_is_closed_though_the_speech_cannot_be() -> None:
+    filtered = FilteredSpeech(TornSpeech(), NoFilter(), OutputForm("pcm"))
     with pytest.raises(EngineFailed):
         await filtered.close()
-    assert mark.is_closed
     with pytest.raises(SoundFailed, match="the encoder is closed"):
         filtered._encoder.feed(bytes(2))
 
 
-class TornFilter(NoFilter):
-    """A filter whose process is gone, which opens itself."""
-
-    key = "torn"
-    headers = ()
-
-    async def open(self, _sample_rate_hz: int, _within_s: float) -> "TornFilter":
-        return self
-
-    async def close(self) -> None:
-        raise EngineFailed("it is torn")
-
-
-async def test_a_speech_is_closed_though_the_mark_that_it_does_not_need_cannot_be() -> None:
-    speech, torn, asked = SilentSpeech(), TornFilter(), call("Hello.", "plain")
-    spares = Treatment(filter=torn, spared=frozenset({speech.engine}))
-
-    async def begin(_waited_s: float) -> Speech:
-        return speech
-
-    with pytest.raises(EngineFailed):
-        await begin_filtered(replace(asked, plan=replace(asked.plan, treatment=spares)), torn, 1.0, begin)
-    assert speech.is_closed
-
-
-class WholeFilter(NoFilter):
-    """A filter that opens itself."""
-
-    key = "whole"
-    headers = ()
-
-    async def open(self, _sample_rate_hz: int, _within_s: float) -> "WholeFilter":
-        return self
-
-
-async def test_a_speech_and_its_mark_are_closed_though_no_encoder_opens(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    speech, mark, asked = SilentSpeech(), WholeFilter(), call("Hello.", "plain")
+async def test_a_speech_is_closed_though_no_encoder_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    speech, mark, asked = SilentSpeech(), NoFilter(), call("Hello.", "plain")
 
     def open_no_encoder(_form: OutputForm) -> None:
         raise SoundFailed("no encoder")
@@ -271,4 +233,3 @@ async def test_a_speech_and_its_mark_are_closed_though_no_encoder_opens(
     with pytest.raises(SoundFailed):
         await begin_filtered(marked, mark, 1.0, begin)
     assert speech.is_closed
-    assert mark.is_closed

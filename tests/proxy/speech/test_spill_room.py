@@ -10,7 +10,7 @@ import pytest
 from proxy.audio.formats import Chunk
 from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota
-from proxy.speech.whole_file import BLOCK_BYTES, SpilledBytes
+from proxy.speech_steps.whole_file import BLOCK_BYTES, SpilledBytes
 
 MEGABYTE = 2**20
 

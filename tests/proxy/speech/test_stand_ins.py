@@ -103,6 +103,9 @@ async def test_it_begins_at_once_where_the_other_is_away_or_was_late_twice(
         waits = [(await heard(server, name))[2] for name in ("alloy", "onyx", "onyx", "alloy")]
         assert waits == [3.0, 6.0, 0.0, 0.0]
         assert list(server.worker.engines.late.names) == ["slow"]
+        asked = {"model": "tts-1", "voice": "alloy", "input": "Hi."}
+        told = (await server.ask("POST", "/v1/audio/speech/estimate", body=asked)).json()
+        assert (told["substitute"], told["substitute_reason"]) == ("quick/heart", "late")
         # In another language it waits for its own voice.
         answer = await server.speech(voice="alloy", language="es", response_format="pcm")
         assert answer.status_code == 503

@@ -88,7 +88,7 @@ async def test_in_a_cast_only_a_voice_without_a_statement_is_measured(
             measured += 1
             await super()._measure()
 
-    monkeypatch.setattr("proxy.speech.relay.LevelSound", Counted)
+    monkeypatch.setattr("proxy.speech_steps.relay.LevelSound", Counted)
     cast = {"cast": {"a": "one/v", "b": "two/v"}}
     sound = await heard(
         *(tmp_path, Stating(-30.0, -33.0), Scripted(*spoken(-3.0))),

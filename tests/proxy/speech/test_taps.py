@@ -14,15 +14,15 @@ from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
 from proxy.features.erasure.feature import ErasureObservers
-from proxy.features.marks.clip_facts import ReceiptRow
+from proxy.features.marks.clip_facts import FactsRow
 from proxy.http.replies import encode_json
 from proxy.ledger import Outcome, Spent
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
+from proxy.speech.answer_file import AnswerFile
 from proxy.speech.call import OpenObserver, SpeechCall, Totals
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers
-from proxy.speech.speech_stream import Speech
-from proxy.speech.whole_file import AnswerFile, SpilledBytes
+from proxy.speech.speech_stream import FileSink, Speech
 from speech_engine import EngineError, EngineFailed, Event, SpeechJob, UnsupportedText
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted, spoken
@@ -98,7 +98,7 @@ async def answer(
 
     async def take_all(answer: Answer) -> None:
         if goes_whole:
-            await answer.collect()
+            await answer.collect_file()
         while await answer.next_chunk() is not None:
             if takes is not None:
                 takes(answer)
@@ -196,7 +196,7 @@ async def test_of_a_file_that_was_written_anew_only_the_new_one_takes_room(tmp_p
     class Copying(Observer):
         rewrites = True
 
-        async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+        async def whole(self, file: AnswerFile, new: FileSink) -> bool:
             async for piece in file.pieces():
                 await new.add(piece)
             return True
@@ -278,10 +278,10 @@ async def test_a_row_of_the_tally_comes_with_any_usage_row(tmp_path: Path, outco
 
     class Adding(Observer):
         def settle(self, spent: Spent) -> Spent:
-            return replace(spent, rows=(*spent.rows, ReceiptRow("whole", "acc", "{}")))
+            return replace(spent, rows=(*spent.rows, FactsRow("whole", "acc", "{}")))
 
     def note(call: SpeechCall) -> Observer:
-        call.totals.rows.append(ReceiptRow("any", "acc", "{}"))
+        call.totals.rows.append(FactsRow("any", "acc", "{}"))
         return Adding()
 
     def end_so(_answer: Answer) -> None:

@@ -12,8 +12,8 @@ from proxy.feature_list import open_store
 from proxy.features.marks.clip_facts import (
     ClipFacts,
     ClipSpeaker,
+    FactsRow,
     FoundClip,
-    ReceiptRow,
     facts_of_requests,
     find_clip,
     needs_mark_keys,
@@ -92,7 +92,7 @@ async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_su
 
 def with_facts(request: str, account: str = "acc_ada", facts: ClipFacts = FACTS) -> End:
     """An end with the facts of its clip."""
-    row = ReceiptRow(request, account, encode_json(facts))
+    row = FactsRow(request, account, encode_json(facts))
     return msgspec.structs.replace(end(request, 10, account=account, credits=10), rows=(row,))
 
 

@@ -148,7 +148,7 @@ async def test_what_a_lexicon_adds_to_what_is_read_is_charged(
     async with inside(tmp_path, "[engines.one]\n", {"one": engine}) as server:
         await ask(server, text, lexicon=lexicon)
         (row,) = await server.usage()
-    plain = read_markdown(text, "auto")
+    plain = read_markdown(text)
     assert plain is not None
     assert said(engine) == "x" * 200
     assert row.characters == len(text) + 200 - len(plain.text)
@@ -195,7 +195,7 @@ SIGNS = st.sampled_from(
 
 @given(st.lists(SIGNS, max_size=30).map("".join), st.integers(5, 40), st.data())
 def test_any_word_lies_in_the_text_that_was_sent(text: str, longest: int, data: st.DataObject) -> None:
-    reading = read_markdown(text, "auto")
+    reading = read_markdown(text)
     if reading is None:
         return
     start = data.draw(st.integers(0, len(text)))

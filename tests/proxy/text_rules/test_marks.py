@@ -114,28 +114,23 @@ STAYS = [
 
 @each_row(("text", "read_as"), LEFT_OUT)
 def test_a_mark_is_left_out(text: str, read_as: str) -> None:
-    reading = read_markdown(text, "auto")
+    reading = read_markdown(text)
     assert reading is not None
     assert reading.text == read_as
 
 
 def test_fenced_code_is_read_if_it_is_asked_for() -> None:
-    reading = read_markdown("So:\n```python\nx = **y**\n```\nDone", "auto", "read")
+    reading = read_markdown("So:\n```python\nx = **y**\n```\nDone", "read")
     assert reading is not None
     assert reading.text == "So:\n\nx = **y**\n\nDone"
-    quoted = read_markdown("> ```\n> x = y\n> ```\n> Done", "auto", "read")
+    quoted = read_markdown("> ```\n> x = y\n> ```\n> Done", "read")
     assert quoted is not None
     assert quoted.text == "\nx = y\n\nDone"
 
 
 @each_row("text", STAYS)
 def test_what_may_mean_something_stays(text: str) -> None:
-    assert read_markdown(text, "auto") is None
-
-
-@each_row("text", [text for text, _ in LEFT_OUT])
-def test_off_is_as_it_was_written(text: str) -> None:
-    assert read_markdown(text, "off") is None
+    assert read_markdown(text) is None
 
 
 SIGNS = (
@@ -181,7 +176,7 @@ def _least_seconds(act: Callable[[], object]) -> float:
 def test_no_text_takes_long(sign: str) -> None:
     text = (sign * 4096)[:4096]
     # Of the processor: 6 ms on a slow machine.
-    assert _least_seconds(lambda: read_markdown(text, "auto")) < 0.05
+    assert _least_seconds(lambda: read_markdown(text)) < 0.05
 
 
 @pytest.mark.soak

@@ -21,7 +21,7 @@ TEXTS = st.lists(SIGNS, max_size=30).map("".join) | st.text(max_size=60)
 
 @given(TEXTS)
 def test_nothing_is_put_in_and_each_character_has_its_place(text: str) -> None:
-    reading = read_markdown(text, "auto")
+    reading = read_markdown(text)
     if reading is None:
         return
     assert len(reading.text) == len(reading.places) < len(text)
@@ -32,7 +32,7 @@ def test_nothing_is_put_in_and_each_character_has_its_place(text: str) -> None:
 
 @given(TEXTS, st.data())
 def test_the_parts_of_a_reading_make_the_whole(text: str, data: st.DataObject) -> None:
-    reading = read_markdown(text, "auto") or Reading(text, tuple(range(len(text))))
+    reading = read_markdown(text) or Reading(text, tuple(range(len(text))))
     cut = data.draw(st.integers(0, len(text)))
     first, second = reading.part(0, cut), reading.part(cut, len(text))
     assert first.text + second.text == reading.text
@@ -43,7 +43,5 @@ def test_the_parts_of_a_reading_make_the_whole(text: str, data: st.DataObject) -
 
 @given(TEXTS)
 def test_the_quick_look_misses_no_mark(text: str) -> None:
-    if read_markdown(text, "auto") is not None:
+    if read_markdown(text) is not None:
         assert may_have_marks(text)
-    assert read_markdown(text, "off") is None
-    assert read_markdown(text, "on") == read_markdown(text, "auto"), "of a job that an older version stored"

@@ -18,7 +18,7 @@ _FRAMED = ("mp3", "aac")
 
 async def collect_sound(answer: Answer) -> bytes:
     """Return the whole sound of an answer, which can then be settled."""
-    size = await answer.collect()
+    size = await answer.collect_file()
     sound = bytearray()
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:

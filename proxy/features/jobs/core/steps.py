@@ -39,7 +39,7 @@ from proxy.http.replies import encode_json
 from proxy.queue.tasks import LEASE_CHECK_S, TRY_AGAIN, Delayed, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
-from proxy.speech.checked_parts import NO_CHECK, PartCheck
+from proxy.speech.part_check import NO_CHECK, PlanCheck
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.spoken_voices import voices_column
@@ -79,7 +79,7 @@ class Steps(TaskKind[JobStep]):
         notices: DeliveryTasks,
         encoding: FileSteps | None = None,
         reporter: SpeechReporter | None = None,
-        check: PartCheck = NO_CHECK,
+        check: PlanCheck = NO_CHECK,
     ) -> None:
         super().__init__(store)
         self._kinds = kinds

@@ -14,7 +14,7 @@ from proxy.features.jobs.core.fields import Chapter, chapter_number_at
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job
 from proxy.file_store.vault import VaultFailed
-from proxy.speech.check_totals import CheckReport
+from proxy.speech.answer_check import CheckReport
 from proxy.speech.part_check import WrongWords
 from proxy.storage.usage import IS_WRONG
 

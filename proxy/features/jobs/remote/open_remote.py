@@ -18,6 +18,7 @@ from proxy.features.jobs.remote.links import Links, SampleEndpoint, TrainingEndp
 from proxy.features.jobs.remote.records import Ceilings
 from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
 from proxy.features.jobs.remote.sweeping import Sweeping
+from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Endpoint
 from proxy.telemetry.background import RepeatingTask
 from speech_engine.runner import Runner
@@ -38,7 +39,7 @@ class OpenRemote(NamedTuple):
 async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> AsyncIterator[OpenRemote]:
     assert context.engines is not None, "a command rents no machines"
     metrics = RunnerMetrics(context.metrics.registry)
-    links = Links(context.vault, context.config_at_start.server.public_url)
+    links = Links(context.find(Vault), context.config_at_start.server.public_url)
     engines = context.engines.remote_engines()
     if not engines:
         yield OpenRemote(links)
@@ -89,7 +90,7 @@ async def _connect(
     )
     runs = Runs(context.store, engine.name, engine.runner, runner, ceilings, links, metrics)
     introducing = Introducing(context.store, engine, runs)
-    engine_runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note_hello)
+    engine_runs = RemoteEngineRuns(engine, runs, context.find(Vault), introducing.note_hello)
     engine.runs = trainings.runs[engine.name] = engine_runs
 
     async def introduce_and_wait() -> None:

@@ -33,7 +33,7 @@ from proxy.features.jobs.texts.pieces import speaker_tags
 from proxy.file_store.once import digest_of_fields
 from proxy.ledger import Payer
 from proxy.speech.call import SpeechCall
-from proxy.speech.checked_parts import NO_CHECK
+from proxy.speech.part_check import NO_CHECK
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 

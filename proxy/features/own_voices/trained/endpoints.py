@@ -31,6 +31,7 @@ from proxy.features.own_voices.voice_creation import VoiceCreation, VoiceOrigin
 from proxy.features.voice_list.known_voices import voice_not_found
 from proxy.features.voice_list.voice_entries import VoiceEntry
 from proxy.file_store.once import REPLAYED, digest_of_fields
+from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Endpoint
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
@@ -147,7 +148,7 @@ def trained_endpoints(
 ) -> list[Endpoint]:
     """Return the endpoints of models and prompts. They must come before the other paths of a voice, whose id
     may have slashes."""
-    models = TrainedVoiceStore(context.store, context.vault)
+    models = TrainedVoiceStore(context.store, context.find(Vault))
     intake = TrainedIntake(models, context.registry, voice_creation, voices.library_writer, limiter)
-    export = ModelExport(context.vault, models, intake, limiter)
+    export = ModelExport(context.find(Vault), models, intake, limiter)
     return VoiceModels(voices, intake, export).endpoints + Prompts().endpoints

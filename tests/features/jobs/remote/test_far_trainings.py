@@ -26,7 +26,7 @@ from proxy.features.jobs.remote.links import (
     Links,
     TrainingEndpoint,
 )
-from proxy.file_store.vault import VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import trained_models
 from proxy.storage.store import Statement
 from speech_engine import EngineUnavailable
@@ -155,7 +155,7 @@ async def test_a_training_goes_on_in_as_many_runs_as_it_needs(
 ) -> None:
     """Three quarters of a run's time are for steps, and all runs together make the voice of one."""
     # The steps alone take that long, and each process its start.
-    short, steps = replace(LIMITS, most_s=2.4), b'{"delay_s": 0.03}'
+    short, steps = replace(LIMITS, most_s=6.0), b'{"delay_s": 0.09}'
     monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
     async with training(tmp_path, settings=steps, limits=short) as rig:
         _, id_ = await rig.begun(steps=60)
@@ -397,7 +397,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
         await rig.standing()
         whole = (await rig.lines.get(rig.path)).content
         context = rig.server.worker.open_features.context
-        links = Links(context.vault, URL)
+        links = Links(context.find(Vault), URL)
         door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).on_runners)
         token = rig.path.removeprefix(TRAININGS_PATH)
         given: list[bytes] = []

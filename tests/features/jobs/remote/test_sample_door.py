@@ -15,6 +15,7 @@ from starlette.types import Message
 
 from proxy.features.jobs.remote import links
 from proxy.features.jobs.remote.links import MOST_SAMPLE_READS, SAMPLES_PATH, Links
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement
 from speech_engine.runner import RemoteSample
 from tests.features.jobs.job_rig import content, job_with, new_job, said
@@ -123,7 +124,7 @@ async def test_what_we_have_not_made_leads_nowhere(tmp_path: Path) -> None:
 async def test_a_link_of_another_run_or_recording_leads_nowhere(tmp_path: Path) -> None:
     async with fetching(tmp_path) as rig:
         _, sample = await rig.running()
-        links, key = Links(rig.server.worker.open_features.context.vault, URL), rig.machines.begun[-1]
+        links, key = Links(rig.server.worker.open_features.context.find(Vault), URL), rig.machines.begun[-1]
         ours = await links.link_sample(key, "standard", sample)
         assert ours.url == sample.url
         for made in (

@@ -11,6 +11,7 @@ from proxy.features.jobs.core import encoding, file_writer
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.file_writer import FileWriter
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
 from tests.databases import postgresql_in_soak
@@ -218,7 +219,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
     """The vault drops after an hour what nothing names. What is dropped all the same is made anew: that is
     noticed while the rest is encoded, and at the latest before the end."""
     async with jobs_inside(tmp_path, store_url) as server:
-        store, vault = server.worker.store, server.worker.open_features.context.vault
+        store, vault = server.worker.store, server.worker.open_features.context.find(Vault)
         monkeypatch.setattr(encoding, "_PROTECT_EVERY_S", keep_s)
         halted = Encoding(server, monkeypatch)
         made = await new_job(server, text_of(6), response_format="flac")

@@ -22,6 +22,7 @@ from proxy.features.jobs.kinds.training.bills import TrainingBills
 from proxy.features.jobs.kinds.training.process import TrainingFollower, TrainingProcess, TrainingResult
 from proxy.features.jobs.kinds.training.training_input import TrainingFields
 from proxy.features.jobs.kinds.training.trainings import Trainings
+from proxy.file_store.vault import Vault
 from proxy.storage.durable_holds import DurableHold, get
 from speech_engine import training
 from speech_engine.host import training as host_training
@@ -143,7 +144,7 @@ def kind_of(server: Inside) -> Trainings:
 
 def bills_of(server: Inside) -> TrainingBills:
     context = server.worker.open_features.context
-    return TrainingBills(context.ledger, JobFiles(context.store, context.vault), context.metrics)
+    return TrainingBills(context.ledger, JobFiles(context.store, context.find(Vault)), context.metrics)
 
 
 def recording(number: int) -> bytes:

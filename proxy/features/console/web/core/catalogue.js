@@ -58,6 +58,13 @@ export function personOf({ gender, language }) {
   return [gender && t(`gender.${gender}`), language && languageName(language)].filter(Boolean);
 }
 
+// The same for lists, and the engine where another one has such a voice of the same name.
+export function personIn(voice) {
+  const [person, { engines: [engine] }] = [personOf(voice), voice];
+  const isAlike = (each) => each.engines[0] !== engine && String(personOf(each)) === String(person);
+  return catalogue.titles.get(titleOf(voice))?.some(isAlike) ? [...person, engine] : person;
+}
+
 // Whether a list for people shows the voice: each speaker once, under one name.
 export function isShown({ id, shown_as: shown }) {
   return !shown || shown === id;
@@ -113,7 +120,7 @@ export function factsOf(voice) {
   if (!voice.engines.length) return [t("voice.unspoken")];
   const facts = [
     voice.type === "cast" && t("voice.cast"),
-    ...personOf(voice),
+    ...personIn(voice),
     natureOf(voice),
   ];
   return facts.filter(Boolean);

@@ -1,7 +1,7 @@
 // What is to be spoken. It outlives the page, so that other pages can fill it, and nothing typed is lost.
 
 import { Failure } from "./api.js";
-import { catalogue, isSpoken, modelFor, speaksOther, voiceOf } from "./catalogue.js";
+import { catalogue, hasNaturalVoices, isNaturalIn, isSpoken, modelFor, speaksOther, voiceOf } from "./catalogue.js";
 import { session } from "./session.js";
 import { language, t } from "./texts.js";
 
@@ -31,9 +31,11 @@ export const draft = {
 };
 let example = "";
 
-// A text to begin with, until its reader changes it: in their own language, if it is spoken here.
+// A text to begin with, until its reader changes it: in their own language, if it is spoken here, by no robot alone
+// where others speak. Natural voices of it may still be fetched.
 export function showExample() {
-  if (draft.text === example) draft.text = example = isSpoken(language) ? t("speak.example") : EXAMPLE;
+  const speaks = hasNaturalVoices() ? isNaturalIn : isSpoken;
+  if (draft.text === example) draft.text = example = speaks(language) ? t("speak.example") : EXAMPLE;
 }
 
 // A page of another kind of text begins without the example, which is there again if nothing was typed.

@@ -1,6 +1,6 @@
 // The voice picker: a dialog with all voices in groups, found by name, language and gender.
 
-import { catalogue, factsOf, groupOf, isFound, languageChoices, wordsOf } from "./catalogue.js";
+import { catalogue, factsOf, groupOf, isFound, languageChoices, titleOf, wordsOf } from "./catalogue.js";
 import { draft } from "./draft.js";
 import { html, nothing } from "./lit.js";
 import { icon, select } from "./page.js";
@@ -81,8 +81,8 @@ export class VoicePicker {
         <input type="radio" name="picked" value=${voice.id} .checked=${voice.id === this.chosen()} ?disabled=${!voice.engines.length}
           @change=${() => this.onChoice(voice)} @dblclick=${() => this.dialog.close()}
           @keydown=${(event) => event.key === "Enter" && this.close(event)}>
-        <span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
-        <span class="about"><span class="name">${voice.name}</span><span class="quiet small">${factsOf(voice).join(" · ")}</span></span>
+        <span class="face ${groupOf(voice)}" aria-hidden="true">${[...titleOf(voice)][0]?.toUpperCase() ?? "?"}</span>
+        <span class="about"><span class="name">${titleOf(voice)}</span><span class="quiet small">${factsOf(voice).join(" · ")}</span></span>
       </label>${previewButton(this.page, "picker", voice, this.language)}</li>`;
   }
 }

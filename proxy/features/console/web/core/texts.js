@@ -72,15 +72,18 @@ export function languageName(tag) {
   return tried(() => names.of(tag), tag);
 }
 
-// A number with two decimals, and below ten with the six that credits have: a price of 0.002 is not 0.
-export function number(value, digits = Math.abs(value) < 10 ? 6 : 2) {
-  if (!formats.has(digits)) formats.set(digits, new Intl.NumberFormat(language, { maximumFractionDigits: digits, useGrouping: "always" }));
+// A number with two decimals, and below ten with the first three digits: a price of 0.002 is not 0.
+export function number(value, digits = Math.abs(value) < 10 ? "few" : 2) {
+  const form = digits === "few" ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: digits };
+  if (!formats.has(digits)) formats.set(digits, new Intl.NumberFormat(language, { ...form, useGrouping: "always" }));
   return formats.get(digits).format(value);
 }
 
-// Credits of which people need to know about how many: whole ones from ten on, fewer as they are.
+// Credits of which people need to know about how many: whole ones from ten on, three digits of fewer.
 export function wholeFromTen(credits, round) {
-  return Math.abs(credits) < 10 ? credits : round(credits);
+  if (!credits || Math.abs(credits) >= 10) return round(credits);
+  const unit = 10 ** (2 - Math.floor(Math.log10(Math.abs(credits))));
+  return round(Number((credits * unit).toFixed(6))) / unit;
 }
 
 // Times are seconds, or texts such as "2026-01-31T12:00:00Z".

@@ -9,7 +9,7 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { isAdmin, isPerson, session } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
-import { day, fullDay, minutes, money, number, pages, planName, t, worth } from "../core/texts.js";
+import { day, fullDay, minutes, money, number, pages, planName, t, wholeFromTen, worth } from "../core/texts.js";
 
 export const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
 // Those of a plan that buyers ask for. The others are below them.
@@ -86,11 +86,12 @@ export default class AccountPage extends Page {
   tiles({ plan, credits, cycle, minutes: left, paid_until: until, next_plan: next }) {
     if (credits.available === null) return nothing;
     const { granted, used } = credits;
+    const whole = wholeFromTen(credits.available, Math.floor);
     const rest = granted ? t("account.granted", { what: worth(granted, ownMinutes(granted)) }) : t("account.used", { what: worth(used, ownMinutes(used)) });
     const isLast = until && until <= cycle.end;
     const coming = isLast ? next?.minutes : plan.minutes;
     return html`<div class="tiles">
-      ${left ? tile(t("account.minutes"), minutes(left), left.number === credits.available ? rest : t("account.credits", { n: credits.available, rest })) : tile(t("account.left"), number(credits.available), rest)}
+      ${left ? tile(t("account.minutes"), minutes(left), left.number === credits.available ? rest : t("account.credits", { n: whole, rest })) : tile(t("account.left"), number(whole), rest)}
       ${isLast && !coming ? nothing : tile(t(coming ? "account.new" : "account.cycle"), day(isLast ? until : cycle.end), coming ? minutes(coming) : "")}
     </div>`;
   }
@@ -164,7 +165,7 @@ export default class AccountPage extends Page {
 // Each kind of work, and each model with a price of its own.
 export function priceRows(prices) {
   const named = PRICES.filter((name) => prices[name]).map((name) => [t(`price.${name}`), prices[name]]);
-  return [...named, ...Object.entries(prices.models)].map(([name, { credits, per }]) => [name, credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free")]);
+  return [...named, ...Object.entries(prices.models)].map(([name, { credits, per }]) => [name, credits ? t("price.each", { n: credits, credits: number(credits, 6), per: t(`price.per.${per}`) }) : t("speak.free")]);
 }
 
 // A limit of a plan as a sentence.

@@ -2,7 +2,7 @@
 
 import { genderOf } from "./genders.js";
 import { Failure, read } from "../core/api.js";
-import { baseOf, catalogue, forgetCatalogue, groupOf, isOfRules, loadCatalogue, modelFor, personOf, titleOf, voiceOf } from "../core/catalogue.js";
+import { baseOf, catalogue, forgetCatalogue, groupOf, isOfRules, loadCatalogue, modelFor, personIn, titleOf, voiceOf } from "../core/catalogue.js";
 import { draft, keyOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
@@ -79,7 +79,7 @@ export function castRow(page, form, member, { about, tag, change, remove }) {
 
 function groupOptions(group, member, tag) {
   const voices = speakers().filter((voice) => groupOf(voice) === group).toSorted((one, other) => placeOf(one, tag) - placeOf(other, tag));
-  const nameOf = (voice) => [titleOf(voice), ...personOf(voice)].join(", ");
+  const nameOf = (voice) => [titleOf(voice), ...personIn(voice)].join(", ");
   return voices.length ? html`<optgroup label=${t(`picker.${group}`)}>${voices.map((voice) => html`<option value=${voice.id} ?selected=${voice.id === (voiceOf(member.voice)?.shown_as ?? member.voice)}>${nameOf(voice)}</option>`)}</optgroup>` : nothing;
 }
 

@@ -79,7 +79,7 @@ export function progressBar(job) {
 export function priceText(price, seconds) {
   if (!price?.credits) return "";
   const isByTime = price.per === "minute";
-  if (isByTime && !seconds) return t("jobs.price_minute", { credits: number(price.credits) });
+  if (isByTime && !seconds) return t("jobs.price_minute", { credits: number(price.credits, 6) });
   return t("jobs.price", { credits: number(isByTime ? (seconds / 60) * price.credits : price.credits) });
 }
 

@@ -217,10 +217,7 @@ export class FileJobPage extends Page {
     return html`<div class="stack" id="job-price">
       ${isNone ? nothing : html`<p class="num" role="status">${t("jobs.about", { time: duration(share.seconds) })}<br><span class="quiet small">${share.credits ? t("jobs.most", { credits: number(wholeFromTen(most, Math.ceil)) }) : t("speak.free")}</span></p>`}
       ${lacks ? note(t("jobs.lacks", { credits: number(wholeFromTen(preview.available, Math.floor)) })) : nothing}
-      <button class="first" id="job-go" ?disabled=${isNone || this.isBusy || this.isReading}>${icon("jobs")} ${share?.credits ? t("jobs.go_for", { n: aboutCredits(share.credits) }) : t("jobs.go")}</button>
+      <button class="first" id="job-go" ?disabled=${isNone || this.isBusy || this.isReading}>${icon("jobs")} ${share?.credits ? t("jobs.go_for", { n: wholeFromTen(share.credits, Math.round) }) : t("jobs.go")}</button>
       ${this.alert("job")}${this.alert("picker")}</div>`;
   }
 }
-
-// Of few credits three digits: 0.002 are not 0.
-const aboutCredits = (credits) => (credits < 10 ? Number(credits.toPrecision(3)) : Math.round(credits));

@@ -16,6 +16,8 @@ document.addEventListener("reader", () => { last = null; });
 // `estimate` is what the page was told of the request, if it was.
 export function noteSpoken(spoken) {
   last = spoken;
+  const speaker = spoken.voice && voiceOf(spoken.headers.get("x-voxgate-substitute"));
+  if (speaker) spoken.clip.title = titleOf(speaker);
 }
 
 export const lastClip = () => last?.clip;

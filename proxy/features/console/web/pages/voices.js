@@ -4,7 +4,7 @@
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
 import { canStar, expiryTag, isMine, isStarred, isUseless, operatorNote, readMine, starButton, stateTags, useVoice } from "./voice_parts.js";
-import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, soundOf, titleOf, wordsOf } from "../core/catalogue.js";
+import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, personIn, soundOf, titleOf, wordsOf } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page, select } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
@@ -131,7 +131,7 @@ class VoicesPage extends Page {
 
   card(voice) {
     const name = titleOf(voice);
-    const facts = [voice.type === "cast" && t("voice.cast"), voice.language && languageName(voice.language), voice.gender && t(`gender.${voice.gender}`), !voice.engines.length && t("voice.unspoken")].filter(Boolean);
+    const facts = [voice.type === "cast" && t("voice.cast"), ...personIn(voice), !voice.engines.length && t("voice.unspoken")].filter(Boolean);
     const tags = [expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
     if (session.me?.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
     return html`<li class="card stack" tabindex="-1">

@@ -39,6 +39,7 @@ from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.section import runs_steps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
+from proxy.file_store.vault import Vault
 from proxy.hosts.memory_reservations import NO_RESERVATIONS, SupervisorReservations
 from proxy.http.body import Title
 from proxy.speech import speech_request
@@ -91,9 +92,9 @@ class TrainingParts(NamedTuple):
         reservations = NO_RESERVATIONS if link is None else SupervisorReservations(link.ask, link.send)
         trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, reservations)
         input_reader = TrainingInput(
-            context.store, context.vault, context.own_voices, context.find(Grants), context.samples
+            context.store, context.find(Vault), context.own_voices, context.find(Grants), context.samples
         )
-        models = TrainedVoiceStore(context.store, context.vault)
+        models = TrainedVoiceStore(context.store, context.find(Vault))
         ends = TrainingEnds(context.store, models, context.metrics.registry, context.find(DeliveryTasks))
         on_runners = TrainingsOnRunners(context.store, files, input_reader, trainers)
         task_kinds = Trainings(files, trainers, input_reader, on_runners, ends)

@@ -3,58 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
-from msgspec.structs import replace
+from msgspec import UNSET
 
-from proxy.ledger.charges import MakeRows
-from proxy.speech.part_check import CheckKind, PartVerdict, WrongWords
+from proxy.errors import WRONG_SPEECH, OwnError, RequestFailed
+from proxy.speech.answer_check import AnswerCheck, CheckReport
+from proxy.speech.part_check import CheckKind, WrongWords
 from proxy.speech.planning import SpeechPlan
-from proxy.storage.usage import CheckSums
-from speech_engine.redacted import Redacted
+
+CheckResult = Literal["right", "unsure", "wrong", "unchecked"]
 
 
-class CheckReport(Redacted, msgspec.Struct, frozen=True):
-    """The report on a checked answer: the seconds that were heard and those that were not, and the number of
-    sentences that were said again. `wrong` and `unsure` are the words that stayed so, and `free_s` are the
-    seconds that cost nothing for that reason. `why` names the obstacles to a check."""
+class PartVerdict(msgspec.Struct, frozen=True):
+    """The verdict on a part. `words` are the wrong or unsure ones. `why` tells why the part was not heard."""
 
-    checked_s: float
-    unchecked_s: float
-    again: int
-    free_s: float
-    wrong: tuple[WrongWords, ...] = ()
-    unsure: tuple[WrongWords, ...] | UnsetType = UNSET
-    why: str | UnsetType = UNSET
-
-    @property
-    def sums(self) -> CheckSums:
-        return CheckSums(self.checked_s, self.unchecked_s, self.again, len(self.wrong), self.free_s)
-
-    def without_start(self, characters: int) -> CheckReport:
-        """Return the report on a text without so many characters at its beginning."""
-        wrong, unsure = (
-            tuple([replace(word, start=word.start - characters, end=word.end - characters) for word in each])
-            for each in (self.wrong, self.unsure or ())
-        )
-        return replace(self, wrong=wrong, unsure=unsure or UNSET)
+    result: CheckResult
+    words: tuple[WrongWords, ...] = ()
+    why: str = ""
 
 
-class CheckTotals:
+class WrongSpeech(RequestFailed):
+    """502: a sentence was said wrong each time, and the request refuses wrong sentences."""
+
+    status, default_code = 502, WRONG_SPEECH
+    text = "A sentence was said wrong, and 'on_wrong' is fail."
+    should_retry = False
+
+
+class SpokenWrong(OwnError):
+    """A part is wrong, and the request refuses wrong parts."""
+
+    failure = WrongSpeech
+
+
+class CheckTotals(AnswerCheck):
     """The verdicts on the parts of an answer, by their numbers.
 
-    Wrong parts get into `free_parts` if a feature's `claim_free` grants their seconds. `make_rows` is that of
-    `Spent`, however the answer ends. `lengths_s` are 0 until a part is made.
+    Wrong parts get into `free_parts` if a feature's `claim_free` grants their seconds.
     """
 
     def __init__(self, plan: SpeechPlan) -> None:
         self.kind: CheckKind | None = plan.check
         self.obstacle = plan.obstacle
         self.claim_free: Callable[[float], Awaitable[bool]] | None = None
-        self.free_parts: set[int] = set()
+        self.free_parts = set()
         self.again = 0
-        self.make_rows: MakeRows | None = None
+        self.make_rows = None
         self.lengths_s = [0.0 for _ in plan.parts]
         self._pauses_s = [part.pause_s for part in plan.parts]
         self.verdicts: dict[int, PartVerdict] = {}
@@ -75,8 +71,7 @@ class CheckTotals:
         if made and self.claim_free and await self.claim_free(seconds):
             self.free_parts.update(made)
 
-    def report(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
-        """Return the report of parts of these lengths. A stored answer was right when it was stored."""
+    def report_parts(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         checked = [each for each in parts_s if is_stored or self._verdict_of(each).result != "unchecked"]
         checked_s = sum([parts_s[number] for number in checked])
         words = {result: self._words(parts_s, result) for result in ("wrong", "unsure")}

@@ -1,14 +1,19 @@
-"""The largest possible size of a whole answer, computed before an engine speaks."""
+"""The largest possible size of a whole answer, computed before an engine speaks, and the room for it."""
 
 from __future__ import annotations
 
 from policies import estimate
 from proxy.audio.formats import bytes_a_second
 from proxy.errors import InvalidRequest, NoDiskSpace, from_engine
+from proxy.ledger import Hold
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
+from proxy.speech.observer import Observers
 from proxy.speech.source import StoredSpeech
+from proxy.speech.speech_stream import Speech
 from proxy.speech.spill import SpillQuota, SpillReservation
-from proxy.speech.whole_file import BLOCK_BYTES
+from proxy.speech.whole_quota import WholeQuota
+from proxy.speech_steps.whole_answer import WholeAnswer
+from proxy.speech_steps.whole_file import BLOCK_BYTES
 
 MOST_SIGNED_BYTES = 32 * 2**20
 """The limit for an answer with a manifest inside."""
@@ -69,33 +74,31 @@ def _too_large(field: str, value: str, most_bytes: float, allowed_bytes: int) ->
     )
 
 
-class WholeQuota:
-    """The room of one answer. An answer without room is refused before it costs anything."""
+class DiskQuota(WholeQuota):
+    """The room of one answer on the disk."""
 
-    def __init__(self, call: SpeechCall, room: SpillQuota, room_bytes: int) -> None:
-        self.reservation: SpillReservation | None = None
+    check_size = staticmethod(check_size)
+
+    def __init__(
+        self, call: SpeechCall, stored: StoredSpeech | None, room: SpillQuota, *, is_rewritten: bool
+    ) -> None:
+        check_size(call, stored)
         self._call = call
         self._room = room
-        self._room_bytes = room_bytes
-
-    @classmethod
-    def of(
-        cls, call: SpeechCall, stored: StoredSpeech | None, room: SpillQuota, *, is_rewritten: bool
-    ) -> WholeQuota:
-        """Compute the room. Raises InvalidRequest for an answer that may become too large."""
-        check_size(call, stored)
-        return cls(call, room, room_bytes(call, stored, is_rewritten=is_rewritten))
+        self._room_bytes = room_bytes(call, stored, is_rewritten=is_rewritten)
+        self._reservation: SpillReservation | None = None
 
     def take_room(self) -> None:
-        """Take the room before an engine speaks. Raises RequestFailed."""
         try:
-            self.reservation = self._room.reserve(self._call.caller.account, self._room_bytes)
+            self._reservation = self._room.reserve(self._call.caller.account, self._room_bytes)
         except NoDiskSpace as lacking:
             failure = from_engine(lacking)
             self._call.totals.error = failure.code
             raise failure from None
 
+    def begin_answer(self, speech: Speech, hold: Hold, observers: Observers) -> WholeAnswer:
+        return WholeAnswer(self._call, speech, hold, self._room, observers, self._reservation)
+
     def leave(self) -> None:
-        """Give the room back. It must be called in any case."""
-        if self.reservation is not None:
-            self.reservation.close()
+        if self._reservation is not None:
+            self._reservation.close()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from typing import NamedTuple
 
 import structlog
 from cachetools import LRUCache
 
+from proxy.engines.local_samples import NoDelivery, SampleOrder
 from proxy.engines.sample_source import SampleSource, SampleUnavailable
-from speech_engine import EngineFailed, ModelInfo, SpeechJob, Trained, VoiceNotFound
+from speech_engine import EngineFailed, Trained, VoiceNotFound
 from speech_engine.host.messages import PutSample
 from speech_engine.host.sample_cache import DROPPED
 from speech_engine.values import owner_of
@@ -21,20 +22,6 @@ _log = structlog.get_logger()
 _MOST_ARRIVALS = 4096
 PIECE_BYTES = 4 * 1024 * 1024
 """The size of a piece of a file. A message has 64 MiB at most, and a host serves others between pieces."""
-
-SendSample = Callable[[PutSample], Awaitable[None]]
-"""Puts a recording into one process. It raises EngineError, or an error that its caller handles."""
-
-
-class SampleOrder(NamedTuple):
-    """A job that needs recordings in one cache: that of the process `cache_number`, or 0 in this process.
-    `arrivals` is the count of deliveries when it was sent."""
-
-    cache_number: int
-    send_sample: SendSample
-    job: SpeechJob
-    info: ModelInfo
-    arrivals: int
 
 
 class _TransferKey(NamedTuple):
@@ -52,7 +39,7 @@ class _Transfer:
         self.waiting = 0
 
 
-class SampleDelivery:
+class SampleDelivery(NoDelivery):
     """Brings recordings from `source` to the processes of one engine.
 
     `arrivals` counts the deliveries so far. A job names the count at the time when it was sent: a recording
@@ -60,8 +47,7 @@ class SampleDelivery:
     """
 
     def __init__(self, source: SampleSource) -> None:
-        self.arrivals = 0
-        self._source = source
+        super().__init__(source)
         self._transfers: dict[_TransferKey, _Transfer] = {}
         self._last_arrivals: LRUCache[_TransferKey, int] = LRUCache(_MOST_ARRIVALS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,8 +63,7 @@ class SampleDelivery:
             if self._last_arrivals.get(key, 0) <= order.arrivals:
                 await self._wait_for_transfer(key, order)
 
-    async def drop(self, digests: Collection[str]) -> None:
-        """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
+    async def end_transfers(self, digests: Collection[str]) -> None:
         in_transfer = {transfer.task for transfer in self._transfers.values()}
         of_digests = {transfer.task for key, transfer in self._transfers.items() if key.digest in digests}
         await self._end(of_digests | (self._tasks - in_transfer))

@@ -16,46 +16,47 @@ from proxy.audio.sound import FadeOut, SilentEnds
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CapReached
-from proxy.speech.checked_parts import PartCheck, PartStream
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
+from proxy.speech.part_check import PlanCheck
+from proxy.speech.path_step import Begin, PathStep
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import ChunkReader, Speech
 from proxy.speech.spill import ReaderPace, SpillQuota
 from proxy.speech.spoken_word import SpokenWord
+from proxy.speech_steps.checked_parts import CheckedParts, PartCheck, PartStream
 from speech_engine import EngineError, UnsupportedText
 from speech_engine.host.engine_stream import run_to_end
 
 
-async def begin_speech(
-    first_audio: FirstAudio,
-    levels: LoudnessLevels,
-    check: PartCheck,
-    room: SpillQuota,
-    call: SpeechCall,
-    waited_s: float,
-) -> Speech:
-    """Begin to speak a call. Return as soon as there are bytes to send.
+class RelayStep(PathStep):
+    """Speaks a call of several parts, and a text of signs that no engine reads."""
 
-    The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
-    measurement of a new voice may take another second.
-    """
-    first = call.totals.parts[0]
-    if not call.plan.is_joined:
+    def wraps(self, call: SpeechCall, begin: Begin) -> Begin:
+        return partial(self._begin, call, begin)
+
+    async def _begin(self, call: SpeechCall, begin: Begin, waited_s: float) -> Speech:
+        """Begin to speak a call. Return as soon as there are bytes to send.
+
+        The limit is the first part's budget to first audio, less the time that the call has waited. The
+        loudness measurement of a new voice may take another second.
+        """
+        first = call.totals.parts[0]
+        if not call.plan.is_joined:
+            try:
+                return await begin(waited_s)
+            except UnsupportedText as error:
+                if not _is_mute(first, error):
+                    raise
+            first.pass_over()
+            await libraries.ensure_loaded()
+        relay = Relay(*self._tools, call, waited_s)
         try:
-            return await first_audio.start_stream(call, first, waited_s)
-        except UnsupportedText as error:
-            if not _is_mute(first, error):
-                raise
-        first.pass_over()
-        await libraries.ensure_loaded()
-    relay = Relay(first_audio, levels, check, room, call, waited_s)
-    try:
-        await relay.begin()
-    finally:
-        if not relay.has_begun:
-            await relay.close()
-    return relay
+            await relay.begin()
+        finally:
+            if not relay.has_begun:
+                await relay.close()
+        return relay
 
 
 class Relay:
@@ -69,15 +70,16 @@ class Relay:
         self,
         first_audio: FirstAudio,
         levels: LoudnessLevels,
-        check: PartCheck,
+        check: PlanCheck,
         room: SpillQuota,
         call: SpeechCall,
         waited_s: float,
     ) -> None:
         self.has_begun = False
-        self._part_checks = (
-            check.begin_parts(first_audio, room, call, self._note_sound) if call.plan.is_checked else None
-        )
+        self._part_checks: CheckedParts | None = None
+        if call.plan.is_checked:
+            assert isinstance(check, PartCheck), "any other check finds an obstacle"
+            self._part_checks = check.begin_parts(first_audio, room, call, self._note_sound)
         self._first_audio = first_audio
         self._levels = levels if _has_several_voices(call.plan) else None
         self._room = room

@@ -2,7 +2,6 @@
 
 from policies.routing import Binding, RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
@@ -10,6 +9,7 @@ from proxy.engines.source import LiveEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import Galleries, GalleryModel
 from proxy.hosts.hosted import HostedEngine
+from proxy.speech_steps.recording_speakers import RecordingSpeakers, advice_for
 from speech_engine import EngineVoice, Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted

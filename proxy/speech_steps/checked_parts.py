@@ -60,6 +60,3 @@ class PartCheck(PlanCheck):
         """Begin to make the parts of a call. `note_made` is called when the sound of a part is there, before
         it is checked."""
         raise NotImplementedError
-
-
-NO_CHECK = PartCheck()

@@ -2,10 +2,9 @@
 
 from policies.plans import UNLIMITED, build_terms
 from policies.routing import Candidate, Model, Voice
-from proxy.speech.check_totals import CheckTotals
 from proxy.speech.part import Part
-from proxy.speech.part_check import PartVerdict
 from proxy.speech.planning import SpeechPlan
+from proxy.speech_steps.check_totals import CheckTotals, PartVerdict
 from speech_engine import EngineVoice, ModelInfo
 from tests.tables import each_row
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
 from proxy.file_store.master_keys import rewrap_some
+from proxy.file_store.vault import Vault
 from proxy.http.body import read_body
 from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
@@ -45,8 +46,9 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VaultRotation(Resource):
-    def __init__(self, admin_tools: AdminTools) -> None:
+    def __init__(self, admin_tools: AdminTools, vault: Vault) -> None:
         self._admin_tools = admin_tools
+        self._vault = vault
 
     @endpoint("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
     async def rotate_master_key(self, request: Request) -> Response:
@@ -56,7 +58,7 @@ class VaultRotation(Resource):
         if not rows.skip:
             # Before the rows, so that the old key is needed until the lines are signed.
             await self._admin_tools.erasing.sign_lines()
-        step = await rewrap_some(store, self._admin_tools.vault.masters, rows.skip)
+        step = await rewrap_some(store, self._vault.masters, rows.skip)
         if step is None:
             return reply(Rotation(master=None, rewrapped=0, damaged=0, left=0, missing=[]))
         # Only damaged rows are left, so the rotation is complete.

@@ -1,0 +1,1 @@
+"""The vault: recordings and texts of accounts, sealed, and answers that an Idempotency-Key gets again."""
