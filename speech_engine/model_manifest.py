@@ -33,6 +33,15 @@ class ModelFileEntry(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """Who agreed to the terms of a model, and when. `terms` is their text, and `page` is where they are."""
+
+    terms: str
+    page: str
+    by: str
+    at: str
+
+
 class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     """The description of an imported model. `engine` is the name of the plugin that speaks with it.
 
@@ -41,7 +50,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     licence of the model that it was finetuned from, or the terms of its recordings; `attribution` names the
     authors.
     `genders` is by voice or speaker, "" for the only one: "male" or "female". `lufs` is their loudness, by
-    the same names.
+    the same names. `agreement` is there if the model has terms, and came by a pull.
     """
 
     name: str
@@ -53,6 +62,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str = ""
     genders: dict[str, str] = {}
     lufs: dict[str, float] = {}
+    agreement: Agreement | None = None
     languages: tuple[str, ...] = ()
     imported_at: str = ""
     parameters: int = 0

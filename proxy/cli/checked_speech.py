@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
+import msgspec
 import typer
 
 from proxy import __version__
@@ -29,6 +30,7 @@ from proxy.feature_list import feature_modules
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
+    from speech_engine.model_manifest import ModelManifest
 
 _SPEECH, _VOICES = "/v1/audio/speech", "/v1/audio/voices"
 _FIRST_SOUNDS = 3  # sentences whose first sound is measured
@@ -142,7 +144,9 @@ def _proof_lines(answer: dict[str, Any]) -> Iterator[Line]:
     if machine := answer.get("machine"):
         yield Line(f"voxgate {answer['version']}, engine {answer['engine']} ({answer['plugin']}), {machine}")
         for name, digest in answer["digests"].items():
-            yield Line(f"{name} {digest}")
+            agreed = answer["agreements"].get(name)
+            terms = f", {agreed['by']} agreed to its terms on {agreed['at'][:10]}" if agreed else ""
+            yield Line(f"{name} {digest}{terms}")
         yield from (Line(each, "yellow") for each in answer["not_proved"])
 
 
@@ -189,11 +193,15 @@ def prove(
     row = next((each for each in ask_once(config, "GET", "engines")["data"] if each["name"] == engine), None)
     if row is None:
         raise CommandRefused(f"there is no engine {engine!r}; see voxgate engines")
+    manifests = _stored_manifests(config)
     report: dict[str, Any] = {
         "version": __version__,
         "engine": engine,
         "plugin": row["plugin"],
-        "digests": _model_digests(config),
+        "digests": {each.name: each.digest for each in manifests},
+        "agreements": {
+            each.name: msgspec.to_builtins(each.agreement) for each in manifests if each.agreement
+        },
         "machine": _machine_text(),
         "not_proved": [],
         "data": [],
@@ -264,14 +272,13 @@ def _get_json(server_client: ServerClient, path: str, **more: Any) -> dict[str, 
     return found
 
 
-def _model_digests(config: Config) -> dict[str, str]:
-    """Return the digests of the stored models in use, by their names."""
+def _stored_manifests(config: Config) -> list[ModelManifest]:
+    """Return the manifests of the stored models in use."""
     from proxy.engines.engine_models import StoredModel
     from proxy.hosts.stored_models import ModelStore
 
     every = ModelStore(config.data).every()
-    current = [each for each in every if isinstance(each, StoredModel) and each.is_current]
-    return {each.manifest.name: each.folder.name for each in current}
+    return [each.manifest for each in every if isinstance(each, StoredModel) and each.is_current]
 
 
 def _machine_text() -> str:

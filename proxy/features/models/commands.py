@@ -54,7 +54,12 @@ def _models_table(answer: dict[str, Any]) -> list[Part]:
         for row in answer["data"]
     ]
     faults = [Line(f"{row['name']}: {row['fault']}", "red") for row in answer["data"] if row.get("fault")]
-    return [Grid(columns, rows, _WIDE), *faults]
+    agreements = [
+        Line(f"{row['name']}: {agreed['by']} agreed to its terms on {agreed['at'][:10]}")
+        for row in answer["data"]
+        if (agreed := row.get("agreement"))
+    ]
+    return [Grid(columns, rows, _WIDE), *agreements, *faults]
 
 
 def _languages_text(languages: Sequence[str]) -> str:
@@ -190,6 +195,9 @@ def models_pull(
     here: CommandContext,
     name: _Name,
     accept: _Accepted = None,
+    agree: Annotated[
+        bool, typer.Option("--agree", help="You have read the model's terms, and agree to them.")
+    ] = False,
     source: Annotated[
         str, typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead.")
     ] = "",
@@ -215,6 +223,7 @@ def models_pull(
     listed = offers.announce_model(config, name)
     order = PullOrder(
         accepted=offers.ask_acceptance(listed, tuple(accept or ())),
+        agreed_by=offers.ask_agreement(config, listed, agree),
         source=offers.check_source(source),
         digests=offers.check_digests(sha256 or []),
         token=offers.resolve_token(token or listed.entry.token, is_option=bool(token)),

@@ -27,6 +27,7 @@ _Line = Annotated[
     str, Meta(max_length=MOST_LINE_CHARACTERS, pattern=r"^[^\x00-\x1f]*\Z", description="one line")
 ]
 _Licence = Annotated[str, Meta(pattern=rf"^({LICENCE_PATTERN})?\Z", description="the name of a licence")]
+_Terms = Annotated[str, Meta(max_length=600, pattern=r"^[^\x00-\x1f]*\Z", description="up to 600 letters")]
 _Variable = Annotated[str, Meta(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*)?\Z", description="env:NAME")]
 _Bytes = Annotated[int, Meta(ge=0, le=64 * 1024**3)]
 _Package = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="a package's name")]
@@ -104,7 +105,7 @@ class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     `licence` is the model's own, and `basis` that of its base model, or the terms of its recordings: the
     stricter one counts. If sizes of files are unknown, it has about so many `megabytes`. A `gated` model
     needs a `token` of its hub, and its terms are on a `page` there. A model that `speaks_samples` speaks with
-    people's own voices.
+    people's own voices, so it has `terms` to which an operator must agree, and a `terms_page` that has them.
     """
 
     title: _Line
@@ -121,6 +122,8 @@ class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     gated: bool = False
     token: _Variable = ""
     page: _Line = ""
+    terms: _Terms = ""
+    terms_page: _Line = ""
     wheels: tuple[Wheel, ...] = ()
     npm: tuple[NpmPackage, ...] = ()
 
@@ -186,6 +189,10 @@ def _read_entry(path: Path, name: str, table: Any) -> GalleryEntry:
         _judge_urls(where, file)
     if len(packages) < len(entry.packages):
         raise ModelRefused(f"{path}: {name}: a package is there twice")
+    if (entry.speaks_samples or entry.terms or entry.terms_page) and not (entry.terms and entry.terms_page):
+        raise ModelRefused(
+            f"{path}: {name}: a model of own voices, or with terms, needs terms and terms_page"
+        )
     if entry.gated and not entry.token:
         raise ModelRefused(f"{path}: {name}.gated: it needs a token, such as env:HF_TOKEN")
     return entry

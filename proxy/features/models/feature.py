@@ -8,9 +8,11 @@ from pathlib import Path
 
 from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.config.sections import Config
+from proxy.engines.engine_models import StoredModel
 from proxy.engines.registry import Registry
 from proxy.feature import AppContext, BackedUp, Feature, FeatureInstance
 from proxy.features.models.natural import FILE, settings_in
+from proxy.hosts.stored_models import ModelStore
 from proxy.telemetry.background import RepeatingTask
 
 _LOOK_S = 1.0
@@ -64,10 +66,27 @@ def _robot(config: Config, *_found: object) -> Iterator[Finding]:
         yield note("voices", "speech is a robot's", "run voxgate voices natural", name="espeak")
 
 
+def _terms(config: Config, *_found: object) -> Iterator[Finding]:
+    """Tell who agreed to the terms of the stored models, and name those to whose terms nobody has agreed."""
+    from proxy.engines import registry
+    from proxy.features.models.listing import open_galleries
+    from proxy.features.models.pulling import find_agreement
+
+    store = ModelStore(config.data)
+    stored = {model.manifest.name for model in store.every() if isinstance(model, StoredModel)}
+    with_terms = [each for each in open_galleries(registry.load()).listed if each.entry.terms]
+    for each in (each for each in with_terms if each.name in stored):
+        if agreement := find_agreement(store, each):
+            yield ok("terms", f"{each.name}: {agreement.by} agreed on {agreement.at[:10]}", name=each.name)
+        else:
+            do = f"read them at {each.entry.terms_page}, and run {each.command}"
+            yield note("terms", f"{each.name}: nobody has agreed to its terms", do, name=each.name)
+
+
 FEATURE = Feature(
     "models",
     _open,
     backed_up=(BackedUp(FILE, 1024 * 1024, settings_in=settings_in),),
     checks=(_natural_findings, _older_voices, _robot),
-    doctor=(("voices", _robot),),
+    doctor=(("voices", _robot), ("terms", _terms)),
 )

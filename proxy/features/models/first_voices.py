@@ -32,7 +32,7 @@ from proxy.features.models.natural_file import (
     write_layer,
 )
 from proxy.features.models.offers import licence_lines
-from proxy.features.models.pulling import is_pulled
+from proxy.features.models.pulling import find_agreement, is_pulled
 from proxy.file_store import data_folder
 from proxy.hosts.environments.environment_build import BuildProgress
 from proxy.hosts.environments.progress_line import ProgressLine, progress_line, say
@@ -154,10 +154,16 @@ def _begin_first(config: Config, loaded: Registry, here: CommandContext) -> str:
 
 def _find_lost(config: Config, loaded: Registry, stored: Layer) -> list[GalleryModel]:
     """Return the models that natural.toml needs, and the disk has lost, with those whose environment is lost:
-    an upgrade needs a new one."""
+    an upgrade needs a new one. A model whose terms need a new agreement waits for `voxgate models pull`."""
     in_force = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
     named = natural_voices.models_of_sections(in_force, open_galleries(loaded))
-    return natural_voices.find_missing(ModelStore(config.data), loaded, named)
+    store = ModelStore(config.data)
+    missing = natural_voices.find_missing(store, loaded, named)
+    return [
+        each
+        for each in missing
+        if not each.entry.terms or is_pulled(store, each) or find_agreement(store, each)
+    ]
 
 
 def _natural_command(here: CommandContext) -> str:

@@ -12,6 +12,7 @@ from policies.language import tag_matches
 from proxy.hosts.stored_models import BrokenModel, ModelRefused, ModelStore
 from speech_engine.levels import QUIETEST_LUFS
 from speech_engine.licences import bound_by
+from speech_engine.model_manifest import Agreement
 
 LICENCE_PATTERN = r"[^\W_][\w .,()+/-]{0,99}"
 """The pattern of a licence's name."""
@@ -37,6 +38,7 @@ class ImportOrder(NamedTuple):
     genders: Mapping[str, str] = MappingProxyType({})
     stated_languages: tuple[str, ...] = ()
     lufs: Mapping[str, float] = MappingProxyType({})
+    agreement: Agreement | None = None
 
     @property
     def bound_by(self) -> str:

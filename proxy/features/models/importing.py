@@ -84,7 +84,7 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
             raise ModelRefused(f"{order.source}: {fault}") from None
         manifest = _build_manifest(order, format_, facts, work_folder, progress)
         judge_licence(store, order, manifest.digest)
-        (work_folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        write_manifest(work_folder, manifest)
         is_new = _make_current(work_folder, home, manifest.digest)
     except OSError as error:
         raise ModelRefused(f"the import failed: {error.filename or store.folder}: {error.strerror}") from None
@@ -255,12 +255,18 @@ def _build_manifest(
         attribution=order.attribution,
         genders=dict(order.genders),
         lufs=dict(order.lufs),
+        agreement=order.agreement,
         languages=chosen_languages(order, facts.languages),
         imported_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         parameters=sum(numbers.values()),
         dtype=max(numbers, key=lambda dtype: numbers[dtype], default=""),
         memory_gb=round(weight_bytes / _GB + facts.extra_gb, 2),
     )
+
+
+def write_manifest(folder: Path, manifest: ModelManifest) -> None:
+    with replace_file(folder / MANIFEST) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest)))
 
 
 def _make_current(work_folder: Path, home: Path, digest: str) -> bool:

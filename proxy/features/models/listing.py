@@ -122,7 +122,8 @@ def open_galleries(registry: Registry) -> Galleries:
                 faults.append(GalleryFault(plugin.name, reason))
                 continue
             listed[name] = GalleryModel(name, plugin.name, plugin.model_format, entry)
-    return Galleries(tuple(listed.values()), tuple(faults))
+    # Models that need no account come first, in searches and in advice.
+    return Galleries(tuple(sorted(listed.values(), key=lambda each: each.entry.gated)), tuple(faults))
 
 
 def _is_own(gallery: str) -> bool:

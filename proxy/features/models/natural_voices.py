@@ -110,6 +110,9 @@ def fetch_and_build(
         building = executor.submit(_build_all, registry, plugins, say_or_stop)
         try:
             for each in listed:
+                if each.entry.terms and is_pulled(store, each):
+                    fetched.append(each)  # its environment alone was missing
+                    continue
                 try:
                     pull(store, each, PullOrder(accepted=each.entry.to_accept), progress)
                 except CommandRefused as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from proxy.features.models.model_use import licence_notes, next_steps
 from proxy.features.models.natural_file import own_sections, use_model
 from proxy.features.models.natural_voices import build_environment
 from proxy.features.models.part_file import is_sha256
-from proxy.features.models.pulling import PullOrder, is_pulled, pull
+from proxy.features.models.pulling import PullOrder, find_agreement, is_pulled, pull
 from proxy.features.models.stock import current_model, model_row, open_changes
 from proxy.hosts.environments.progress_line import progress_line, say
 from proxy.hosts.stored_models import ModelStore
@@ -53,6 +54,8 @@ def _model_row(store: ModelStore, listed: GalleryModel) -> dict[str, Any]:
         "basis": entry.basis,
         "attribution": entry.attribution,
         "paid_use": terms_of(entry.bound_by).paid_use,
+        "terms": entry.terms,
+        "terms_page": entry.terms_page,
         "gated": entry.gated,
         "token": entry.token,
         "is_pulled": is_pulled(store, listed),
@@ -76,6 +79,8 @@ def licence_lines(listed: GalleryModel) -> Iterator[str]:
         yield f"basis: {entry.basis} ({terms_of(entry.basis).says})"
     if entry.attribution:
         yield f"attribution: {entry.attribution}"
+    if entry.terms:
+        yield f"terms: {entry.terms} ({entry.terms_page})"
 
 
 def size_text(size: int) -> str:
@@ -91,6 +96,24 @@ def ask_acceptance(listed: GalleryModel, accepted_names: tuple[str, ...]) -> tup
         if not typer.confirm(f"Have you read {licence}, and do you accept it?", err=True):
             return accepted_names
     return (*accepted_names, *missing)
+
+
+def ask_agreement(config: Config, listed: GalleryModel, is_agreed: bool) -> str:
+    """Return who agrees to the model's terms, or "" if nobody does, or somebody has before. On a terminal,
+    ask."""
+    if not listed.entry.terms or find_agreement(ModelStore(config.data), listed) is not None:
+        return ""
+    if not is_agreed and must_ask(is_sure=False):
+        is_agreed = typer.confirm("Have you read these terms, and do you agree to them?", err=True)
+    return _own_name() if is_agreed else ""
+
+
+def _own_name() -> str:
+    """Return the name of the person who runs the command, behind sudo too."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):  # a container may have a user without a name
+        return f"user {os.getuid()}"
 
 
 def missing_licences(needed: Iterable[str], accepted_names: Sequence[str]) -> list[str]:

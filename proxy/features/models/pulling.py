@@ -1,23 +1,33 @@
 """Pulls a model of a gallery: fetches its files into a folder of their own, and then imports them.
 
-The operator accepts the licences before any file is fetched. A file gets its name after its digest was
-checked. After a kill the folder stays, and the next pull resumes in it. No link in the folder is followed.
+The operator accepts the licences and agrees to the terms before any file is fetched. A file gets its name
+after its digest was checked. After a kill the folder stays, and the next pull resumes in it. No link in the
+folder is followed.
 """
 
 from __future__ import annotations
 
 import shutil
 import stat
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from proxy.engines.engine_models import StoredModel
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.entries import GalleryFile, NpmPackage, Package
+from proxy.features.models.entries import GalleryEntry, GalleryFile, NpmPackage, Package
 from proxy.features.models.fetching import FileToFetch, HubPatience, fetch
 from proxy.features.models.import_order import ImportOrder, judge_licence
-from proxy.features.models.importing import CONVERTED_KINDS, Imported, choose_file, import_model
+from proxy.features.models.importing import (
+    CONVERTED_KINDS,
+    Imported,
+    choose_file,
+    import_model,
+    write_manifest,
+)
 from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import GalleryModel
 from proxy.features.models.npm import NODE_BYTES, has_npm
@@ -32,6 +42,7 @@ from proxy.features.models.part_file import PartFile, has_digest, replace_file
 from proxy.hosts.stored_models import ModelRefused, ModelStore, Progress
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
+from speech_engine.model_manifest import Agreement
 
 PULL_PREFIX = ".pull-"
 """The name of a pull's folder is this prefix and the model's name. No model can have such a name."""
@@ -40,7 +51,8 @@ _GB = 1024**3
 
 
 class PullOrder(NamedTuple):
-    """The order of a pull. `accepted` are the licences that the operator accepts.
+    """The order of a pull. `accepted` are the licences that the operator accepts, and `agreed_by`
+    names the person who agrees to the model's terms.
 
     `source` is a folder or an address that has the files, and replaces the gallery's address. If the gallery
     has no digest for a file, the file must have one of `digests`. `token` is the secret for the hub. With
@@ -48,6 +60,7 @@ class PullOrder(NamedTuple):
     """
 
     accepted: tuple[str, ...] = ()
+    agreed_by: str = ""
     source: str = ""
     digests: tuple[str, ...] = ()
     token: str = ""
@@ -66,21 +79,26 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
 
     A stored model with the gallery's files, licences and labels is not fetched again.
     """
-    require_accepted(listed, order.accepted)
-    import_order = _import_order(store, listed, order)
+    agreement = find_agreement(store, listed) or _agree(listed.entry, order.agreed_by)
+    require_accepted(listed, order.accepted, agreement)
+    import_order = _import_order(store, listed, order)._replace(agreement=agreement)
     judge_licence(store, import_order)
     pull_folder = import_order.source.parent  # the importer reads its subfolder `files`
     found = None if order.again else _find_pulled(store, listed)
     if found is not None and _has_labels(found.manifest, listed):
         shutil.rmtree(pull_folder, ignore_errors=True)  # a pull that was killed at its end left the folder
-        return Imported(found.manifest, found.folder, is_new=False, lacks=())
+        manifest = msgspec.structs.replace(found.manifest, agreement=agreement)
+        if manifest != found.manifest:
+            write_manifest(found.folder, manifest)
+        return Imported(manifest, found.folder, is_new=False, lacks=())
     _require_token(listed, order)
     try:
         pulling = _PullFolder(listed, order, pull_folder, progress)
         pulling.judge_room()
         pulling.fetch_all()
     except FetchFailed as fault:
-        raise ModelRefused(f"{listed.name}: {fault}") from None
+        elsewhere = "" if order.source else "; if you have its files, add --from FOLDER or --from https://…"
+        raise ModelRefused(f"{listed.name}: {fault}{elsewhere}") from None
     except OSError as error:
         raise ModelRefused(
             f"{listed.name}: {error.filename or pull_folder}: {error.strerror}; "
@@ -91,8 +109,8 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
     return imported
 
 
-def require_accepted(listed: GalleryModel, accepted: tuple[str, ...]) -> None:
-    """Raise ModelRefused if one of the model's licences is not accepted."""
+def require_accepted(listed: GalleryModel, accepted: tuple[str, ...], agreement: Agreement | None) -> None:
+    """Raise ModelRefused if a licence of the model is not accepted, or there is no agreement to its terms."""
     accepted_licences = {licence.casefold() for licence in accepted}
     for licence in listed.entry.to_accept:
         if licence.casefold() not in accepted_licences:
@@ -100,6 +118,26 @@ def require_accepted(listed: GalleryModel, accepted: tuple[str, ...]) -> None:
                 f"{listed.name} is under {licence}: {terms_of(licence).says}. Nothing has been fetched; "
                 f"to accept it, run: {listed.command}"
             )
+    if listed.entry.terms and agreement is None:
+        raise ModelRefused(
+            f"{listed.name} has terms, to which nobody has agreed here: {listed.entry.terms} "
+            f"({listed.entry.terms_page}) Nothing has been fetched; to agree, run: {listed.command} --agree"
+        )
+
+
+def find_agreement(store: ModelStore, listed: GalleryModel) -> Agreement | None:
+    """Return what the stored model of this name tells of an agreement to the gallery's terms. A file of the
+    model may be missing."""
+    for model in store.every():
+        if isinstance(model, StoredModel) and model.is_current and model.manifest.name == listed.name:
+            agreement = model.manifest.agreement
+            return agreement if agreement is not None and agreement.terms == listed.entry.terms else None
+    return None
+
+
+def _agree(entry: GalleryEntry, by: str) -> Agreement | None:
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Agreement(terms=entry.terms, page=entry.terms_page, by=by, at=at) if entry.terms and by else None
 
 
 def _require_token(listed: GalleryModel, order: PullOrder) -> None:

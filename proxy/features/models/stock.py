@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 
@@ -151,6 +152,7 @@ def model_row(config: Config, model: _Version) -> dict[str, Any]:
         "licence": manifest.licence,
         "basis": manifest.basis,
         "attribution": manifest.attribution,
+        "agreement": msgspec.to_builtins(manifest.agreement),
         "languages": list(manifest.languages),
         "bytes": manifest.bytes,
         "parameters": manifest.parameters,

@@ -77,6 +77,13 @@ FAULTS = {
     ),
     "a file twice": (GOOD.replace(FILE, f"{FILE}, {FILE}"), "w.bin is there twice"),
     "gated without a token": (GOOD + "gated = true\n", "toy.gated: it needs a token"),
+    "own voices without terms": (
+        GOOD + 'speaks_samples = true\nterms = "Ask."\n',
+        "toy: a model of own voices, or with terms, needs terms and terms_page",
+    ),
+    "a page without terms": (GOOD + 'terms_page = "https://hub.example"\n', "needs terms and terms_page"),
+    "long terms": (GOOD + f'terms = "{"a" * 601}"\n', "toy.terms: Expected `str` of length <= 600"),
+    "terms of several lines": (GOOD + 'terms = "a\\nb"\n', "toy.terms: Expected `str` matching"),
     "a token that is written": (GOOD + 'token = "hf_123"\n', "toy.token: Expected `str` matching"),
 }
 
@@ -143,12 +150,39 @@ def test_ours_lie_at_fixed_revisions(ours: Galleries) -> None:
             assert len(revision) == 40, url
 
 
-def test_pocket_speaks_anybodys_voice_in_seven_languages() -> None:
-    entries = read_gallery(Path(plugins.__path__[0]) / "pocket" / "gallery.toml").values()
-    assert all(entry.gated and entry.speaks_samples and not entry.to_accept for entry in entries)
-    assert {entry.languages for entry in entries} == {
-        (tag,) for tag in ("en", "fr", "de", "es", "it", "pt", "nl")
+def test_pocket_speaks_anybodys_voice_in_seven_languages_and_in_six_without_an_account(
+    ours: Galleries,
+) -> None:
+    entries = {each.name: each.entry for each in ours.listed if each.plugin == "pocket"}
+    assert all(entry.speaks_samples and not entry.to_accept for entry in entries.values())
+    free = {name: entry for name, entry in entries.items() if not entry.gated}
+    assert list(free) == list(entries)[: len(free)], "those that anybody can pull are found first"
+    assert {entry.languages for entry in entries.values()} - {entry.languages for entry in free.values()} == {
+        ("nl",)
     }
+    for tag in ("en", "pt", "es", "de", "it", "fr"):
+        assert ours.command_for(tag, is_paid=True) == f"voxgate models pull pocket-own-{tag}"
+        assert next(ours.search(language=tag, word="pocket")).name == f"pocket-own-{tag}"
+
+
+def test_who_pulls_a_model_of_own_voices_reads_what_its_makers_forbid(ours: Galleries) -> None:
+    own = [each for each in ours.listed if each.entry.speaks_samples]
+    assert {each.plugin for each in own} == {"pocket", "f5tts", "xtts"}
+    for each in own:
+        says = "cloning without explicit and lawful consent" if each.plugin == "pocket" else "ommercial"
+        assert says in each.entry.terms, each.name
+
+
+def test_weights_of_pocket_have_the_tokenizer_of_their_time(ours: Galleries) -> None:
+    """Vocabularies of one size may still differ, and no check of a file would find that."""
+    times: dict[bool, set[str]] = {True: set(), False: set()}
+    for each in ours.listed:
+        if each.plugin == "pocket":
+            (tokenizer,) = (file for file in each.entry.files if file.name.startswith("tokenizer"))
+            (url,) = tokenizer.urls
+            times[each.entry.gated].add(url.partition("/resolve/")[2].partition("/")[0])
+    assert times[False] == {"d29db7978e464fb90cb3359ee0c69a273b9142cc"}
+    assert not times[True] & times[False]
 
 
 def test_joe_is_no_model_to_sell_with(ours: Galleries) -> None:

@@ -101,16 +101,34 @@ def test_an_answer_that_goes_on_elsewhere_is_not_joined(hub: Hub, tmp_path: Path
     only_model(tmp_path)
 
 
-def test_the_next_mirror_is_asked_and_no_other_file_is_waited_for(hub: Hub, tmp_path: Path) -> None:
-    bad = hub.put("/gone/weights.bin", WEIGHTS, Manner(status=404))
-    good = hub.put("/weights.bin", WEIGHTS)
-    pulled(
-        tmp_path,
-        listed(
-            at("weights.bin", WEIGHTS, bad, good), at("config.json", CONFIG, hub.put("/config.json", CONFIG))
-        ),
+_HTML = b"<!doctype html><title>Please sign in</title>"
+BAD_MIRRORS = {
+    "gone": (WEIGHTS, Manner(status=404), "has no such file (404)"),
+    "half a file": (WEIGHTS[:200_000], Manner(), "has 200,000 bytes of it, and not 409,600"),
+    "half a file, always cut": (WEIGHTS, Manner(cut_at=200_000, times=99, has_ranges=False), "broke off"),
+    "HTML": (_HTML, Manner(tells_digest=False), "has 44 bytes of it, and not 409,600"),
+    "HTML of no stated length": (_HTML, Manner(length=0, tells_digest=False), "its digest is another"),
+    "another digest": (WEIGHTS[::-1], Manner(), "its digest is another"),
+}
+
+
+@pytest.mark.parametrize(("data", "manner", "says"), BAD_MIRRORS.values(), ids=BAD_MIRRORS.keys())
+def test_the_next_mirror_is_asked_and_then_the_operator(
+    hub: Hub, tmp_path: Path, data: bytes, manner: Manner, says: str
+) -> None:
+    bad = hub.put("/bad/weights.bin", data, manner)
+    urls = {"/first": bad, "/second": hub.put("/good/weights.bin", data, manner)}
+    model = listed(
+        at("weights.bin", WEIGHTS, *urls.values()),
+        at("config.json", CONFIG, hub.put("/config.json", CONFIG)),
     )
+    said = refusal(tmp_path, model)
+    assert said.count(says) == len(urls)
+    assert said.endswith("if you have its files, add --from FOLDER or --from https://…")
+    hub.put("/good/weights.bin", WEIGHTS)
+    pulled(tmp_path, model)
     only_model(tmp_path)
+    assert hub.asked_for("/bad/weights.bin"), "the order of the gallery counts"
 
 
 def test_without_any_digest_nothing_is_believed(hub: Hub, tmp_path: Path) -> None:
@@ -158,7 +176,9 @@ def test_a_mirror_of_the_operators_gets_no_token_and_tells_no_digest(hub: Hub, t
         at("config.json", CONFIG, "https://hub.example/c"),
     )
     order = PullOrder(source=f"{hub.url}/mine/", token="s3cret", hub_patience=QUICK)
-    assert "add --sha256" in refusal(tmp_path, unknown, order)
+    said = refusal(tmp_path, unknown, order)
+    assert "add --sha256" in said
+    assert "--from" not in said, "it was told already"
     pulled(tmp_path, known, order)
     assert all("authorization" not in asked.headers for asked in hub.asked)
     only_model(tmp_path)

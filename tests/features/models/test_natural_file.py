@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 __all__ = ["folder", "gallery", "hub", "plugins", "run"]
 
-PULL = ("models", "pull", "bird", "--accept", "CC-BY-NC-4.0")
+PULL = ("models", "pull", "bird", "--accept", "CC-BY-NC-4.0", "--agree")
 SECTION = {"model": "bird", "accept_licence": "CC-BY-NC-4.0"}
 
 

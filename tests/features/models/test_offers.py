@@ -5,9 +5,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from proxy.diagnosis.doctor import installation
+from proxy.engines import registry
+from proxy.features.models import feature as models
+from proxy.features.models import first_voices, offers
+from proxy.features.models.listing import open_galleries
+from proxy.features.models.natural import Layer
+from proxy.features.models.natural_voices import fetch_and_build, with_model
+from proxy.hosts.stored_models import ModelStore
 from tests.checkpoints import install_chirp, safetensors, tiny, write_rest
 from tests.faults.plugin_folders import environ
 from tests.features.models.conftest import hub
@@ -21,6 +29,7 @@ pytestmark = pytest.mark.slow
 __all__ = ["folder", "hub", "run"]
 
 LICENCE = "MIT"
+TERMS = "Copy no bird that has not agreed."
 
 
 @pytest.fixture
@@ -52,6 +61,7 @@ def gallery(plugins: Path, hub: Hub, tmp_path: Path) -> Path:
     (plugins / "gallery.toml").write_text(
         '[bird]\ntitle = "A bird"\nlanguages = ["en"]\nlicence = "MIT"\nbasis = "CC-BY-NC-4.0"\n'
         'attribution = "The birds"\ngated = true\ntoken = "env:BIRDS"\nspeaks_samples = true\n'
+        f'terms = "{TERMS}"\nterms_page = "https://birds.example/terms"\n'
         f"files = [{', '.join(lines)}]\n"
     )
     return plugins / "gallery.toml"
@@ -73,7 +83,7 @@ def test_nothing_is_fetched_before_the_licence_is_accepted(
 def test_a_pulled_model_is_listed_with_what_it_was_made_of(
     run: Run, gallery: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pull = ("models", "pull", "bird", "--accept", "cc-by-nc-4.0")
+    pull = ("models", "pull", "bird", "--accept", "cc-by-nc-4.0", "--agree")
     said = run(*pull).err
     assert "bird is gated: to fetch it, run: BIRDS=… voxgate models pull bird" in said
     assert hub.asked == []
@@ -91,6 +101,118 @@ def test_a_pulled_model_is_listed_with_what_it_was_made_of(
     assert (found["is_pulled"], found["paid_use"], found["speaks_samples"]) == (True, False, True)
 
 
+_PULL = ("models", "pull", "bird", "--accept", "CC-BY-NC-4.0")
+
+
+def _agreement(run: Run) -> dict[str, str]:
+    (row,) = run("models", "list", "--json").json["data"]
+    manifest = json.loads((Path(row["folder"]) / "manifest.json").read_text())
+    assert manifest["agreement"] == row["agreement"]
+    return dict(row["agreement"])
+
+
+def test_nothing_is_fetched_before_somebody_agrees_to_the_terms_and_once_is_enough(
+    run: Run, gallery: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIRDS", "s3cret")
+    monkeypatch.setenv("SUDO_USER", "ana")
+    ran = run(*_PULL)
+    assert (ran.status, ran.out, hub.asked) == (1, "", [])
+    assert f"terms: {TERMS} (https://birds.example/terms)" in ran.err
+    assert ran.err.endswith("to agree, run: BIRDS=… voxgate models pull bird --accept CC-BY-NC-4.0 --agree\n")
+    assert run(*_PULL, "--agree").status == 0
+    found = _agreement(run)
+    assert (found["by"], found["terms"], found["page"]) == ("ana", TERMS, "https://birds.example/terms")
+    assert f"bird: ana agreed to its terms on {found['at'][:10]}\n" in run("models", "list").out
+    asked = len(hub.asked)
+    monkeypatch.setenv("SUDO_USER", "eve")
+    for again in ((), ("--agree",), ("--again",)):
+        assert run(*_PULL, *again).status == 0
+        assert _agreement(run) == found, "what was agreed stays, with its day"
+    asked = len(hub.asked)
+    # Other terms need another agreement, and no file is fetched for it.
+    gallery.write_text(gallery.read_text().replace(TERMS, "Copy no bird."))
+    assert "Copy no bird. (https" in run(*_PULL).err
+    assert _agreement(run) == found
+    assert run(*_PULL, "--agree").status == 0
+    assert (_agreement(run)["by"], _agreement(run)["terms"]) == ("eve", "Copy no bird.")
+    assert len(hub.asked) == asked
+    # It counts for a model of which a file is damaged.
+    (row,) = run("models", "list", "--json").json["data"]
+    (Path(row["folder"]) / "model.safetensors").unlink()
+    assert run(*_PULL).status == 0
+    assert _agreement(run)["by"] == "eve"
+    assert run("models", "remove", "bird", "--yes", "--force").status == 0
+    assert run(*_PULL).status == 1
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_terminal_shows_the_terms_and_asks(
+    run: Run, gallery: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    asked = []
+
+    def confirm(question: str, **_more: object) -> bool:
+        asked.append(question)
+        return agrees
+
+    monkeypatch.setenv("BIRDS", "s3cret")
+    monkeypatch.setattr(offers, "must_ask", lambda is_sure: not is_sure)
+    monkeypatch.setattr("typer.confirm", confirm)
+    ran = run(*_PULL)
+    assert TERMS in ran.err
+    assert asked == ["Have you read these terms, and do you agree to them?"]
+    assert (ran.status, bool(hub.asked)) == ((0, True) if agrees else (1, False))
+    assert run(*_PULL).status == ran.status
+    assert len(asked) == (1 if agrees else 2)
+
+
+def test_the_doctor_tells_who_agreed_and_where_nobody_did(
+    run: Run, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(tmp_path)
+    look = dict(models.FEATURE.doctor)["terms"]
+    assert list(look(config)) == []
+    by_hand = ("models", "import", str(tmp_path / "source"), "--engine", "chirp", "--name", "bird")
+    assert run(*by_hand, "--licence", "MIT", "--basis", "CC-BY-NC-4.0").status == 0
+    found = only(look(config))
+    assert (found.verdict, found.found) == ("note", "bird: nobody has agreed to its terms")
+    assert "https://birds.example/terms, and run BIRDS=… voxgate models pull bird" in found.do
+    monkeypatch.setenv("BIRDS", "s3cret")
+    monkeypatch.setenv("SUDO_USER", "ana")
+    assert run(*_PULL, "--agree").status == 0
+    found = only(look(config))
+    assert (found.verdict, found.found[:20]) == ("ok", "bird: ana agreed on ")
+
+
+def test_a_start_does_not_fetch_what_needs_a_new_agreement(
+    run: Run, gallery: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, loaded = configured(tmp_path), registry.load()
+    (bird,) = open_galleries(loaded).search("bird")
+    layer = with_model(Layer(), bird)[0]
+    config = msgspec.structs.replace(config, natural=layer.sections)
+    assert first_voices._find_lost(config, loaded, layer) == []
+    monkeypatch.setenv("BIRDS", "s3cret")
+    assert run(*_PULL, "--agree").status == 0
+    (row,) = run("models", "list", "--json").json["data"]
+    (Path(row["folder"]) / "model.safetensors").unlink()
+    assert first_voices._find_lost(config, loaded, layer) == [bird]
+
+
+def test_a_model_of_earlier_is_used_without_an_agreement_where_its_environment_is_lost(
+    run: Run, gallery: Path, hub: Hub, tmp_path: Path
+) -> None:
+    by_hand = ("models", "import", str(tmp_path / "source"), "--engine", "chirp", "--name", "bird")
+    assert run(*by_hand, "--licence", "MIT", "--basis", "CC-BY-NC-4.0").status == 0
+    config, loaded = configured(tmp_path), registry.load()
+    (bird,) = open_galleries(loaded).search("bird")
+    fetched = fetch_and_build(
+        ModelStore(config.data), loaded, [bird], lambda _progress: None, lambda *_done: None
+    )
+    assert (fetched.ready, fetched.faults, hub.asked) == ([bird], {}, [])
+
+
 def test_a_broken_gallery_is_told_and_the_others_stay(run: Run, gallery: Path) -> None:
     gallery.write_text("[bird]\nlanguages = 1\n")
     answer = run("models", "search", "--json").json
@@ -101,7 +223,7 @@ def test_a_broken_gallery_is_told_and_the_others_stay(run: Run, gallery: Path) -
 
 
 def test_wrong_options_are_refused_before_anything(run: Run, gallery: Path, hub: Hub) -> None:
-    pull = ("models", "pull", "bird", "--accept", "CC-BY-NC-4.0")
+    pull = ("models", "pull", "bird", "--accept", "CC-BY-NC-4.0", "--agree")
     for options, says in {
         ("--from", "/nowhere"): "--from: /nowhere is no folder, and no address",
         ("--from", "http://hub.example"): "--from: http://hub.example is not encrypted",
@@ -122,7 +244,7 @@ def test_the_doctor_names_what_is_not_for_sale(
     config = configured(tmp_path)
     assert list(installation.licences(config)) == []
     monkeypatch.setenv("BIRDS", "s3cret")
-    assert run("models", "pull", "bird", "--accept", "CC-BY-NC-4.0").status == 0
+    assert run("models", "pull", "bird", "--accept", "CC-BY-NC-4.0", "--agree").status == 0
     found = only(installation.licences(config))
     assert (found.verdict, "bird (CC-BY-NC-4.0)" in found.found) == ("note", True)
 

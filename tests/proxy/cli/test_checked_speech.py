@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from proxy.cli.proof_sentences import LANGUAGES, proof_sentences
+from proxy.features.models.importing import write_manifest
+from proxy.hosts.stored_models import CURRENT, ModelStore
+from speech_engine.model_manifest import Agreement, ModelFileEntry, ModelManifest, digest_of
 from tests import forked, speech_clips
 from tests.faults import damaging_plugin
 from tests.faults.plugin_folders import install
@@ -101,12 +104,29 @@ def test_a_voice_is_measured_by_its_twenty_sentences(beside: Beside) -> None:
     assert all({"text", "wanted", "heard"} <= set(each) for each in wrong["wrong"])
 
 
+def _put_model(data: Path) -> str:
+    """Store a model with terms as a pull does, and return its digest."""
+    weights = ModelFileEntry(name="weights.bin", role="weights", bytes=0, sha256="0" * 64)
+    digest = digest_of("chirp", [weights])
+    agreement = Agreement(terms="Ask.", page="https://x.example", by="ana", at="2026-12-01T01:02:03Z")
+    manifest = ModelManifest(
+        name="bird", engine="chirp", digest=digest, files=(weights,), licence="MIT", agreement=agreement
+    )
+    folder = ModelStore(data).home("bird") / digest
+    folder.mkdir(parents=True)
+    write_manifest(folder, manifest)
+    (folder.parent / CURRENT).write_text(digest)
+    return digest
+
+
 def test_an_engine_is_proved_in_each_language_and_a_table_shows_it(beside: Beside) -> None:
     proved = beside.json("engines", "prove", "tone")
     assert {each["language"] for each in proved} == set(LANGUAGES)
     assert all(0 < each["processor_per_second"] < 10 and each["first_sound_ms"] > 0 for each in proved)
     assert all("likeness" not in each for each in proved)
+    digest = _put_model(beside.server.config.parent / "data")
     table = beside.ask("engines", "prove", "damaging")
+    assert f"bird {digest}, ana agreed to its terms on 2026-12-01" in table
     assert "voxgate" in table
     assert "cores" in table
     assert "heard" in table

@@ -3,16 +3,19 @@
 import asyncio
 import threading
 import time
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from plugins.pocket import worker
 from plugins.pocket.codec import pcm_of
 from plugins.pocket.model import STEP_S, PocketModel, PocketRow
+from plugins.pocket.sizes import RATE_HZ
 from plugins.pocket.voices import make_voice
 from speech_engine import (
     Audio,
@@ -38,7 +41,7 @@ from tests.plugins.pocket.in_environment.listeners import (
     together,
 )
 from tests.plugins.pocket.in_environment.rig import TEXTS, package, rig, state_for_package
-from tests.plugins.pocket.tiny import TINY, TINY_SHARED
+from tests.plugins.pocket.tiny import TINY, TINY_SHARED, write_manifest
 
 
 def test_many_at_once_sound_as_each_alone() -> None:
@@ -136,6 +139,24 @@ async def _two_models(folder: Path) -> None:
         for each in (*jobs, jobs[0]):
             assert await said(made, each)
             assert made.loaded_models.names() == [each.model]
+
+
+@pytest.mark.usefixtures("_tiny_ones_are_published")
+def test_a_model_in_numbers_of_16_bits_speaks(tmp_path: Path) -> None:
+    asyncio.run(_in_16_bits(tmp_path))
+
+
+async def _in_16_bits(folder: Path) -> None:
+    path = imported(folder, "mine", 0, "en")
+    file = path / "model.safetensors"
+    tensors = {name: each.bfloat16() for name, each in load_file(file).items()}
+    file.unlink()  # it is a link to the same in 32 bits
+    save_file(tensors, file)
+    write_manifest(path, "mine", "en")
+    async with engine([path]) as made:
+        sound = await said(made, job(1, TEXTS[0]))
+    assert len(sound) > RATE_HZ
+    assert max(map(abs, array("h", sound))) > 100
 
 
 @pytest.mark.usefixtures("_tiny_ones_are_published")
