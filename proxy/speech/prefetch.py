@@ -75,6 +75,14 @@ class SoundQueue:
             async with self._filing:
                 await self._refill()
         self.check_reader()
+        chunk = self.pop_ready()
+        assert chunk is not None
+        return chunk
+
+    def pop_ready(self) -> Chunk | None:
+        """Return the next chunk if it is in memory."""
+        if not self._first:
+            return None
         chunk = self._first.popleft()
         self._first_bytes -= len(chunk.data)
         self._count_memory()
@@ -182,6 +190,9 @@ class Prefetch(Generic[S]):
             self._task.result()
             return None
         return await self._queue.pop()
+
+    def ready_chunk(self) -> Chunk | None:
+        return self._queue.pop_ready()
 
     def last_chunk(self) -> Chunk:
         return self._last

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import structlog
 
@@ -349,8 +349,15 @@ class PlayClock:
         self.given_s += seconds
 
 
+class ReadySound(SpeechStream, Protocol):
+    def ready_chunk(self) -> Chunk | None:
+        """Return the next chunk if it is ready."""
+        ...
+
+
 class PacedStream:
-    """A stream that gives its sound in small pieces, as its clock allows.
+    """A stream that gives its sound in small pieces, as its clock allows. Smaller chunks that are ready are
+    joined: each piece costs the worker a write.
 
     `is_hurried` tells when to stop waiting: the server stops, or the client has left.
     """
@@ -358,7 +365,7 @@ class PacedStream:
     holds_engine = False
 
     def __init__(
-        self, sound: SpeechStream, is_hurried: Callable[[], bool], pace: ReaderPace, clock: PlayClock
+        self, sound: ReadySound, is_hurried: Callable[[], bool], pace: ReaderPace, clock: PlayClock
     ) -> None:
         self._sound = sound
         self._is_hurried = is_hurried
@@ -372,7 +379,11 @@ class PacedStream:
             if chunk is None:
                 return None
             self._rest = chunk
-        seconds, most_s = self._rest.samples / self._rest.sample_rate_hz, self._clock.piece_s
+        most_s = self._clock.piece_s
+        while (seconds := self._rest.samples / self._rest.sample_rate_hz) < most_s:
+            if (ready := self._sound.ready_chunk()) is None:
+                break
+            self._rest += ready
         size = max(1, round(len(self._rest.data) * most_s / max(seconds, most_s)))
         piece, self._rest = self._rest.split(size)
         with self._pace.resting():

@@ -28,6 +28,7 @@ from proxy.features.sockets.utterances.values import (
     UtteranceEnd,
     UtteranceSettings,
 )
+from proxy.speech.deadline import Deadline
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 from proxy.storage.store import StorageFailed
@@ -117,6 +118,7 @@ class NativeSession:
         self._news = asyncio.Event()
         self._is_closing = False
         self._refusal = ""
+        self._deadline = Deadline()  # of the next message
         # Locked while a message is being answered.
         self._answering = asyncio.Lock()
         # The last turn that was sent whole, while its sound may still be heard.
@@ -147,6 +149,7 @@ class NativeSession:
             for task in (reading, speaking):
                 task.cancel()
             await asyncio.gather(reading, speaking, return_exceptions=True)
+            self._deadline.close()
 
     async def _read(self) -> None:
         """Take messages, until the client has sent too many wrong ones."""
@@ -155,7 +158,7 @@ class NativeSession:
         while not self._refusal:
             try:
                 until = config_by if self._settings is None else loop.time() + IDLE_S
-                async with asyncio.timeout_at(until):
+                with self._deadline.expire_at(until):
                     sent = await self._socket.receive()
             except TimeoutError:
                 await self._end_idle()

@@ -15,11 +15,11 @@ from tests.speech_engine.host import simulated_time
 from tests.tables import each_row
 
 SECONDS = 20
-AHEAD_S = 5.0
+AHEAD_S, PIECE_S = 5.0, 0.5
 
 
 class Sound:
-    """So many seconds of sound in one chunk each."""
+    """So many seconds of sound in one chunk each, all of which are ready."""
 
     holds_engine = False
 
@@ -30,6 +30,9 @@ class Sound:
         self.is_closed = False
 
     async def next_chunk(self) -> Chunk | None:
+        return self.ready_chunk()
+
+    def ready_chunk(self) -> Chunk | None:
         return self._left.pop(0) if self._left else None
 
     def last_chunk(self) -> Chunk:
@@ -45,12 +48,14 @@ def test_sound_goes_out_at_most_some_seconds_before_it_is_heard(seconds: tuple[f
         loop = asyncio.get_running_loop()
         pace = ReaderPace(loop.time)
         stream = PacedStream(Sound(*seconds), lambda: False, pace, PlayClock())
-        began, given, data = loop.time(), 0, b""
+        began, given, data, pieces = loop.time(), 0, b"", 0
         while (piece := await stream.next_chunk()) is not None:
             given += piece.samples
             data += piece.data
+            pieces += 1
             assert given / RATE_HZ <= loop.time() - began + AHEAD_S + 0.001
         assert (given, len(data)) == (SECONDS * RATE_HZ, SECONDS * RATE_HZ * 2)
+        assert pieces == SECONDS / PIECE_S, "small chunks that are ready are joined"
         # And it is not slower than that either.
         assert loop.time() - began == pytest.approx(SECONDS - AHEAD_S, abs=0.01)
         assert stream.last_chunk().data == b"end"

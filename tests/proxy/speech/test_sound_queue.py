@@ -58,7 +58,9 @@ def test_what_comes_out_is_what_went_in_however_they_alternate(
         for number, chunk in enumerate(went_in):
             await queue.push(chunk)
             for _ in range(reads[number % len(reads)] if reads else 0):
-                if queue:
+                if (ready := queue.pop_ready()) is not None:
+                    came_out.append(ready)
+                elif queue:
                     came_out.append(await queue.pop())
         while queue:
             came_out.append(await queue.pop())

@@ -215,7 +215,8 @@ class SpokenPiece:
         listener = self._delivery.listener
         if start is not None:
             await listener.piece_began(start)
-        self._written_s = written_s
+        if listener.share_sent(self._bytes_before or 0) is None:
+            self._written_s = written_s  # to a client that is lost, nothing is written
         if out or words:
             await listener.send_sound(out, words)
         if is_last:

@@ -80,7 +80,7 @@ class Utterance:
             self._planner.add_sounds(sounds)
         self._text += text
         self._cutter.receive_text(text, asyncio.get_running_loop().time())
-        if self._cutter.may_close:
+        if self._cutter.may_close and self._may_begin_piece:
             self._news.set()
 
     def flush(self) -> None:
@@ -92,6 +92,11 @@ class Utterance:
         """No more text comes. `run` ends when all is said."""
         self._cutter.end_text()
         self._news.set()
+
+    @property
+    def _may_begin_piece(self) -> bool:
+        """Whether the newest piece is near its end. Before that, a letter need not wake `_next_cut`."""
+        return not self._live_pieces or self._live_pieces[-1].is_near_end
 
     @property
     def is_silent(self) -> bool:

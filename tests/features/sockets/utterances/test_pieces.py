@@ -55,6 +55,7 @@ async def test_sound_is_sent_one_second_ahead_and_without_a_gap(tmp_path: Path) 
         end = await task
         await one.check(end)
     assert max(gaps) <= 0.3
+    assert len(ear.times_s) <= 4 * ear.seconds + 2 * len(ear.starts), "ready chunks are joined to 250 ms"
     assert loop.time() - began == pytest.approx(ear.seconds - 1.0, abs=0.3)
 
 
