@@ -155,10 +155,12 @@ class Rig:
         """The bytes that stay of all that was answered since the first answer."""
         return await self._stays(self._warm)
 
-    async def warm(self, row: Row) -> None:
-        """Send the first request, which loads what stays for good."""
+    async def warm(self, *rows: Row) -> None:
+        """Send the first requests, which load what stays for good."""
         self._file("create_file")
-        await self.send(self.encoded(row))
+        for row in rows:
+            await self.prepare(row)
+            self.note(row, *await self.send(self.encoded(row)))
         self._warm, self._warm_in_use = self._meter.memory(), in_use_bytes()
 
     def in_use_since_start(self) -> int:
