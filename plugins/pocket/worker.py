@@ -155,7 +155,7 @@ def read_model(folder: Path) -> ImportedModel:
 async def _create(name: str, settings: PocketSettings, context: Context) -> AsyncIterator[PocketEngine]:
     if not settings.model_paths:
         raise UnusableModel(
-            f"[engines.{name}] names no model: import one, or run voxgate models pull pocket-en"
+            f"[engines.{name}] names no model: import one, or run voxgate models pull pocket-own-en"
         )
     models = [read_model(Path(path)) for path in settings.model_paths]
     too_large = next((each for each in models if each.bytes > settings.models_mb * 2**20), None)

@@ -265,8 +265,12 @@ def _build_manifest(
 
 
 def write_manifest(folder: Path, manifest: ModelManifest) -> None:
-    with replace_file(folder / MANIFEST) as file:
+    """Write a manifest at once: of a stored model, a host may read it now."""
+    new = folder / f".{MANIFEST}"
+    with replace_file(new) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)))
+    new.replace(folder / MANIFEST)
+    flush(folder)
 
 
 def _make_current(work_folder: Path, home: Path, digest: str) -> bool:

@@ -87,9 +87,12 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
     found = None if order.again else _find_pulled(store, listed)
     if found is not None and _has_labels(found.manifest, listed):
         shutil.rmtree(pull_folder, ignore_errors=True)  # a pull that was killed at its end left the folder
-        manifest = msgspec.structs.replace(found.manifest, agreement=agreement)
+        manifest = msgspec.structs.replace(found.manifest, agreement=agreement or found.manifest.agreement)
         if manifest != found.manifest:
-            write_manifest(found.folder, manifest)
+            try:
+                write_manifest(found.folder, manifest)
+            except OSError as error:
+                raise ModelRefused(f"{listed.name}: {error.filename}: {error.strerror}") from None
         return Imported(manifest, found.folder, is_new=False, lacks=())
     _require_token(listed, order)
     try:

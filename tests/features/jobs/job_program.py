@@ -30,7 +30,7 @@ from proxy.features.own_voices import records as voice_records
 from proxy.file_store.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger
-from proxy.speech.answer import Answer
+from proxy.speech_steps.whole_answer import WholeAnswer
 from proxy.storage.postgres import PostgresStore
 from proxy.storage.sqlite import SqliteStore
 
@@ -38,8 +38,8 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after take": (STEPS, "take", "after"),
     "before hold": (Ledger, "hold", "before"),
     "after hold": (Ledger, "hold", "after"),
-    "in sound": (Answer, "collect", "before"),
-    "after sound": (Answer, "collect", "after"),
+    "in sound": (WholeAnswer, "collect_file", "before"),
+    "after sound": (WholeAnswer, "collect_file", "after"),
     "before file": (Vault, "put", "before"),
     "after file": (JobFiles, "put", "after"),
     "before settlement": (Hold, "settle", "before"),

@@ -126,6 +126,7 @@ def test_the_next_mirror_is_asked_and_then_the_operator(
     assert said.count(says) == len(urls)
     assert said.endswith("if you have its files, add --from FOLDER or --from https://…")
     hub.put("/good/weights.bin", WEIGHTS)
+    hub.asked.clear()
     pulled(tmp_path, model)
     only_model(tmp_path)
     assert hub.asked_for("/bad/weights.bin"), "the order of the gallery counts"

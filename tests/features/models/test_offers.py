@@ -126,9 +126,12 @@ def test_nothing_is_fetched_before_somebody_agrees_to_the_terms_and_once_is_enou
     assert f"bird: ana agreed to its terms on {found['at'][:10]}\n" in run("models", "list").out
     asked = len(hub.asked)
     monkeypatch.setenv("SUDO_USER", "eve")
-    for again in ((), ("--agree",), ("--again",)):
+    for again in ((), ("--agree",)):
         assert run(*_PULL, *again).status == 0
         assert _agreement(run) == found, "what was agreed stays, with its day"
+    assert len(hub.asked) == asked
+    assert run(*_PULL, "--again").status == 0
+    assert _agreement(run) == found
     asked = len(hub.asked)
     # Other terms need another agreement, and no file is fetched for it.
     gallery.write_text(gallery.read_text().replace(TERMS, "Copy no bird."))

@@ -49,7 +49,6 @@ REFUSED_SHAPES = {
     # Beside the largest batch, which waits.
     "create_batch: lines of shapes *": "|rate_limit_exceeded",
     "add_voice_sample: the most parts (CutForm)": "consent_not_given",
-    "close_me: a deep member *": "session_ended|sign_in_again",
     "say_job_again: a deep member *": "",
     "*: a deep member (TrainingBody)": "consent_not_given",
     "*: a deep member (BookBody)": "string_above_max_length",
