@@ -25,7 +25,7 @@ from plugins.kokoro.reading import own_alphabet
 from plugins.kokoro.worker import reader, voxgate_register
 from speech_engine import Audio, Context, EngineVoice, Hosted, Segment, SpeechJob
 from speech_engine.host.log import HostLogger
-from speech_engine.host.onnx_engine import OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_network import OnnxNetwork, StopSwitch
 from speech_engine.model_files import FolderContents
 from speech_engine.text.sounds import Piece, safe_text
 

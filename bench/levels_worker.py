@@ -19,7 +19,8 @@ import numpy as np
 
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.log import HostLogger
-from speech_engine.host.onnx_engine import OnnxEngine, StopSwitch
+from speech_engine.host.onnx_engine import OnnxEngine
+from speech_engine.host.onnx_network import StopSwitch
 from speech_engine.host.silence import TAIL_MS, Sound, finish_piece
 from speech_engine.loudness import loudness_of, true_peaks
 

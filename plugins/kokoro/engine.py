@@ -15,7 +15,8 @@ from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
-from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_engine import CoreShare, OnnxEngine
+from speech_engine.host.onnx_network import OnnxNetwork, StopSwitch
 from speech_engine.host.voice_levels import VoiceLevel
 from speech_engine.text.sounds import Phonemize, Piece
 

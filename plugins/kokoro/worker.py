@@ -16,7 +16,8 @@ from plugins.kokoro.model_format import MODEL_FORMAT, KokoroModel, read_model
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.voices import VoiceList
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
-from speech_engine.host.onnx_engine import OnnxNetwork, core_share
+from speech_engine.host.onnx_engine import core_share
+from speech_engine.host.onnx_network import OnnxNetwork
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 from speech_engine.text.sounds import EspeakReader
 

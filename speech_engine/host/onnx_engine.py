@@ -1,4 +1,4 @@
-"""A network in onnxruntime, the switch that ends its runs, and an engine that speaks with such networks.
+"""An engine that speaks with networks in onnxruntime.
 
 Texts become pieces, and each piece's sound goes out as soon as it is made. Runs share the cores, and the one
 whose sound is needed first comes first. A run has one thread, as that costs the processor least. A text that
@@ -13,20 +13,19 @@ import itertools
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.listeners import DRY_SOUNDS, Listeners, SpokenText
+from speech_engine.host.onnx_network import StopSwitch
 from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finish_piece, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
@@ -45,9 +44,6 @@ V_co = TypeVar("V_co", covariant=True)
 N = TypeVar("N")
 """What a voice speaks with: one network, or several."""
 T = TypeVar("T")
-
-MOST_S = 300
-"""The longest sound of one piece. A network that makes more of it is broken, or made to harm."""
 
 _MOST_THREADS = 4
 """The most threads of one run, unless the settings name more. Voices are small networks, which gain little by
@@ -69,12 +65,6 @@ _MEASURED = "12, 34, 56, 78, 90. 21, 43, 65, 87, 10."
 """The text that a voice speaks to measure its loudness: two sentences in any language."""
 
 _FULL_SCALE = 32767.0
-_FAULTS = tuple(
-    each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
-)
-"""The runtime's errors have no class in common."""
-_FATAL_ONLY = 4
-"""The level at which onnxruntime logs only fatal errors: other messages could quote a text."""
 
 
 class CoreShare(NamedTuple):
@@ -101,74 +91,6 @@ def usable_cores() -> int:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         cores = min(cores, int(quota) // int(period))
     return max(1, cores)
-
-
-class StopSwitch:
-    """Ends a run of a network, from another thread. The network stops after the operator that it computes.
-
-    `threads` are those that the run may have. `ahead_s` is the sound that its listener has ahead.
-    """
-
-    def __init__(self) -> None:
-        self.renew(1)
-
-    def renew(self, threads: int, ahead_s: float = 0.0) -> None:
-        """Prepare for another run: a switch ends one run only."""
-        self.threads = threads
-        self.ahead_s = ahead_s
-        self.options = onnxruntime.RunOptions()
-
-    def stop(self) -> None:
-        self.options.terminate = True
-
-
-class OnnxNetwork:
-    """A loaded network. Several threads may run it. `inputs` and `outputs` are names.
-
-    It is loaded for one thread, and once more for `threads` if these are more: onnxruntime cannot change the
-    number later.
-    """
-
-    def __init__(self, file: Path, threads: int = 1) -> None:
-        # The file is loaded from memory, so that a path in it leads to no other file.
-        data = file.read_bytes()
-        self._sessions = {count: _session(data, count) for count in sorted({1, threads})}
-        self.inputs = frozenset(each.name for each in self._sessions[1].get_inputs())
-        self.outputs = tuple(each.name for each in self._sessions[1].get_outputs())
-
-    def run(self, outputs: Sequence[str], values: Mapping[str, Any], stop: StopSwitch) -> Any:
-        """Return some outputs, which are arrays, for these arrays. Raise EngineFailed."""
-        session = self._sessions.get(stop.threads, self._sessions[1])
-        try:
-            return session.run(outputs, values, stop.options)
-        except _FAULTS as error:
-            raise EngineFailed(f"The model's network failed: {type(error).__name__}.") from None
-
-    def sound(
-        self, output: str, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
-    ) -> NDArray[np.float32]:
-        """Return one output, a sound at `rate_hz`, as `run` does."""
-        sound = np.asarray(self.run([output], values, stop)[0], np.float32).reshape(-1)
-        if len(sound) > MOST_S * rate_hz:
-            raise EngineFailed(f"The model's network made more than {MOST_S} seconds of one sentence.")
-        return sound
-
-
-def _session(data: bytes, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    # A number of our own: with its default, it would bind threads to cores, which a host may not.
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL_ONLY
-    # The arena keeps the memory of the longest piece. Without it, the system's allocator keeps four times as
-    # much, as pieces differ in length, and a run takes a tenth longer.
-    options.enable_cpu_mem_arena = True
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except _FAULTS as error:
-        raise EngineFailed("onnxruntime does not take the model.", detail=str(error)[:300]) from None
 
 
 class NamedVoices(Protocol[V_co]):
