@@ -28,10 +28,12 @@ def _read(folder: Path) -> tuple[KokoroModel, VoiceList]:
     check_model(MODEL_FORMAT, folder)
     manifest = find_manifest(folder)
     model = read_model(FolderContents(MODEL_FORMAT.files, folder))
+    timed = bool(model.lengths)
     if manifest is None:
-        voices = VoiceList(model.voices, folder.name)
+        voices = VoiceList(model.voices, folder.name, times_words=timed)
     else:
-        voices = VoiceList(model.voices, manifest.digest, manifest.languages, manifest.lufs)
+        known = manifest.digest, manifest.languages, manifest.lufs
+        voices = VoiceList(model.voices, *known, times_words=timed)
     # An unreadable language fails at the start, and not at the first request.
     for language in {voice.reading.espeak for voice in voices.voices}:
         reader.read("a", language)
@@ -47,7 +49,7 @@ async def _create(name: str, settings: KokoroSettings, context: Context) -> Asyn
     try:
         model, voices = await asyncio.to_thread(_read, folder)
         context.progress(0.3, "loading the model")
-        network = await asyncio.to_thread(OnnxNetwork, folder / "model.onnx", share.threads)
+        network = await asyncio.to_thread(OnnxNetwork, folder / "model.onnx", share.threads, model.lengths)
     except EngineFailed as fault:
         raise EngineUnavailable(str(fault), detail=fault.detail) from fault
     with ThreadPoolExecutor(share.slots, thread_name_prefix=name) as threads:

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech_engine.errors import EngineError, EngineFailed
-from speech_engine.events import Audio, Event, Finished, Started
+from speech_engine.events import Audio, Event, Finished, Started, Word, Words
 from speech_engine.host.listeners import DRY_SOUNDS, Listeners, SpokenText
 from speech_engine.host.onnx_network import StopSwitch
-from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finish_piece, rest_after
+from speech_engine.host.silence import TAIL_MS, Edges, Sound, end_of_segment, finish_piece, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
 from speech_engine.imported_voices import MODEL, OnnxSettings
@@ -159,12 +159,14 @@ class OnnxEngine(ABC, Generic[V, N]):
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
                 factor = await self._factor(network, voice)
                 async with aclosing(self._pcm(network, pieces, voice, job.speed, factor, text)) as made:
-                    async for segment, pcm in made:
+                    async for segment, pcm, words in made:
                         text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
                             yield Audio(segment, chunk)
                         if sounds.is_full:
                             break
+                        if words:
+                            yield Words(words, segment)
             yield Finished()
         finally:
             self._listeners.end(text)
@@ -177,9 +179,10 @@ class OnnxEngine(ABC, Generic[V, N]):
         speed: float,
         factor: float,
         text: SpokenText,
-    ) -> AsyncGenerator[tuple[int, bytes], None]:
-        """Yield PCM with the number of its segment. `pieces` have such a number each."""
-        rate_hz = self._info.sample_rate_hz
+    ) -> AsyncGenerator[tuple[int, bytes, tuple[Word, ...]], None]:
+        """Yield PCM with the number of its segment, and with the words of a piece at its end. `pieces` have
+        such a number each."""
+        rate_hz, sent = self._info.sample_rate_hz, 0
         # All sound so far has been heard at `plays_until`, by the monotonic clock. It is 0 before the first.
         plays_until, least_bytes = 0.0, 2 * round(_FIRST_S * rate_hz)
         for number, (segment, piece) in enumerate(pieces):
@@ -190,17 +193,26 @@ class OnnxEngine(ABC, Generic[V, N]):
             is_last = number + 1 == len(pieces)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
             sound = self.sounds(network, piece, voice, speed, switch)
-            parts = finish_piece(sound, rate_hz, rest.tail_ms, factor)
-            held = b""
+            edges = Edges(rate_hz, rest.tail_ms)
+            parts = finish_piece(sound, edges, factor)
+            held, begin = b"", sent
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
                 held += pcm
+                sent += len(pcm) // 2
                 # A voice may begin with silence, which is left out: the rest of a first part may be short.
                 if plays_until or len(held) >= least_bytes:
                     plays_until = max(plays_until, time.monotonic()) + len(held) / 2 / rate_hz
-                    yield segment, held
+                    yield segment, held, ()
                     held = b""
             plays_until = max(plays_until, time.monotonic()) + len(held) / 2 / rate_hz + rest.more_ms / 1000
-            yield segment, held + bytes(round(rate_hz * rest.more_ms / 1000) * 2)
+            # A word lies in the sound of its piece, even if the network was silent there.
+            words = tuple(
+                Word(min(max(begin, begin + round(sample) - edges.cut), sent), word.start, word.end)
+                for word, sample in zip(piece.words, switch.word_samples, strict=False)
+            )
+            added = round(rate_hz * rest.more_ms / 1000)
+            sent += added
+            yield segment, held + bytes(2 * added), words
 
     async def _next(self, parts: Iterator[Sound], switch: StopSwitch, plays_until: float) -> bytes | None:
         """Make the next part of a piece. Return None after the last one."""
@@ -222,7 +234,7 @@ class OnnxEngine(ABC, Generic[V, N]):
                 return None
             sounds = [self.sounds(network, piece, voice, 1.0, stop) for piece in pieces]
             rate_hz = self._info.sample_rate_hz
-            parts = [part for sound in sounds for part in finish_piece(sound, rate_hz, TAIL_MS)]
+            parts = [part for sound in sounds for part in finish_piece(sound, Edges(rate_hz, TAIL_MS))]
             return loudness_of(np.concatenate(parts), rate_hz)
 
         lufs = level.lufs
@@ -275,7 +287,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         """Yield the sound of a piece at the model's rate, in one part or more. Each part is made in a thread,
         by one run or two, which `stop` ends.
 
-        Raise EngineFailed.
+        `stop` may be told where the piece's words begin. Raise EngineFailed.
         """
 
 

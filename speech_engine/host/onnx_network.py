@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineFailed
+from speech_engine.model_files.onnx_outputs import integer_output
 
 MOST_S = 300
 """The longest sound of one piece. A network that makes more of it is broken, or made to harm."""
@@ -27,10 +28,12 @@ _FATAL_ONLY = 4
 class StopSwitch:
     """Ends a run of a network, from another thread. The network stops after the operator that it computes.
 
-    `threads` are those that the run may have. `ahead_s` is the sound that its listener has ahead.
+    `threads` are those that the run may have. `ahead_s` is the sound that its listener has ahead. An engine
+    that knows where the words of a piece begin tells it in `word_samples`, for the sound that it makes.
     """
 
     def __init__(self) -> None:
+        self.word_samples: Sequence[float] = ()
         self.renew(1)
 
     def renew(self, threads: int, ahead_s: float = 0.0) -> None:
@@ -47,12 +50,12 @@ class OnnxNetwork:
     """A loaded network. Several threads may run it. `inputs` and `outputs` are names.
 
     It is loaded for one thread, and once more for `threads` if these are more: onnxruntime cannot change the
-    number later.
+    number later. `integers` is a value of whole numbers inside of it, which becomes an output.
     """
 
-    def __init__(self, file: Path, threads: int = 1) -> None:
+    def __init__(self, file: Path, threads: int = 1, integers: str = "") -> None:
         # The file is loaded from memory, so that a path in it leads to no other file.
-        data = file.read_bytes()
+        data = file.read_bytes() + (integer_output(integers) if integers else b"")
         self._sessions = {count: _session(data, count) for count in sorted({1, threads})}
         self.inputs = frozenset(each.name for each in self._sessions[1].get_inputs())
         self.outputs = tuple(each.name for each in self._sessions[1].get_outputs())
@@ -69,10 +72,17 @@ class OnnxNetwork:
         self, output: str, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
     ) -> NDArray[np.float32]:
         """Return one output, a sound at `rate_hz`, as `run` does."""
-        sound = np.asarray(self.run([output], values, stop)[0], np.float32).reshape(-1)
+        return self.sound_and([output], values, rate_hz, stop)[0]
+
+    def sound_and(
+        self, outputs: Sequence[str], values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
+    ) -> list[NDArray[Any]]:
+        """Return outputs of which the first one is a sound at `rate_hz`, as `run` does."""
+        first, *others = self.run(outputs, values, stop)
+        sound = np.asarray(first, np.float32).reshape(-1)
         if len(sound) > MOST_S * rate_hz:
             raise EngineFailed(f"The model's network made more than {MOST_S} seconds of one sentence.")
-        return sound
+        return [sound, *others]
 
 
 def _session(data: bytes, threads: int) -> Any:
