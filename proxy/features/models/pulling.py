@@ -97,8 +97,8 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
         pulling.judge_room()
         pulling.fetch_all()
     except FetchFailed as fault:
-        elsewhere = "" if order.source else "; if you have its files, add --from FOLDER or --from https://…"
-        raise ModelRefused(f"{listed.name}: {fault}{elsewhere}") from None
+        advice = "" if order.source else "; if you have its files, add --from FOLDER or --from https://…"
+        raise ModelRefused(f"{listed.name}: {fault}{advice}") from None
     except OSError as error:
         raise ModelRefused(
             f"{listed.name}: {error.filename or pull_folder}: {error.strerror}; "

@@ -79,7 +79,6 @@ WORST = (
     *("create_file: a deep line", "create_batch: short lines", "say_job_again: many steps"),
 )
 """The shapes that are worst, of texts that the worker itself reads: `make test` has them."""
-WARM = ("create_speech as a form",)
 _MOST_TRIES = 3
 TABLE = "VOXGATE_LARGEST_TABLE"
 """Names a file, to which a test adds a table of its rows: their longest hold and commit, the processor
@@ -88,11 +87,13 @@ HEAD = "| operation | status | hold ms | commit ms | processor s | stays MiB |"
 
 
 async def felt_of(rig: Rig, row: Row) -> Felt:
-    """What is felt once is sent again: on a busy machine the same work takes more CPU time, and the allocator
-    keeps a buffer that the second answer uses. What both answers leave counts."""
+    """What is felt is sent again: on a busy machine the same work takes longer, and the allocator keeps a
+    buffer that the next answer uses. What all answers leave counts."""
     await rig.prepare(row)
     felt = await rig.feel(rig.encoded(row))
-    if felt.holds or felt.long_commits or felt.stays_bytes > MOST_STAYS_BYTES:
+    for _ in range(_MOST_TRIES):
+        if not (felt.holds or felt.long_commits or felt.stays_bytes > MOST_STAYS_BYTES):
+            break
         await rig.prepare(row)
         again = await rig.feel(rig.encoded(row), felt.levels)
         felt = again if again.status == felt.status else felt
@@ -123,6 +124,10 @@ def is_plain(row: Row) -> bool:
 
 def has_shape(row: Row) -> bool:
     return not is_plain(row)
+
+
+def loads_much(row: Row) -> bool:
+    return row.name in WORST or (is_plain(row) and bool(row.files))
 
 
 def title(row: Row) -> str:
@@ -179,9 +184,9 @@ async def check(
         assert {*WORST} <= {row.name for row in every}
         rows = [row for row in every if is_wanted(row)]
         # The bodies and files of all rows are there before the first level of memory, and what the first
-        # large texts load for good.
+        # large texts and recordings load for good.
         first = next(rows_of(sending.served))
-        await sending.warm(first, *(row for row in every if is_whole and row.name in (*WORST, *WARM)))
+        await sending.warm(first, *(row for row in every if is_whole and loads_much(row)))
         for row in rows:
             assert not sending.is_stuck
             with subtests.test(row.name):
