@@ -19,8 +19,9 @@ import numpy as np
 
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.log import HostLogger
-from speech_engine.host.onnx_engine import OnnxEngine, StopSwitch
-from speech_engine.host.silence import TAIL_MS, Sound, finish_piece
+from speech_engine.host.onnx_engine import OnnxEngine
+from speech_engine.host.onnx_network import StopSwitch
+from speech_engine.host.silence import TAIL_MS, Edges, Sound, finish_piece
 from speech_engine.loudness import loudness_of, true_peaks
 
 
@@ -50,7 +51,7 @@ async def made_alone(engine: OnnxEngine[Any, Any], voice: str, language: str, te
             pieces = engine.read(text, found, 0)
             sounds = [engine.sounds(network, piece, found, 1.0, stop) for piece in pieces]
             return np.concatenate(
-                [part for sound in sounds for part in finish_piece(sound, rate_hz, TAIL_MS)]
+                [part for sound in sounds for part in finish_piece(sound, Edges(rate_hz, TAIL_MS))]
             )
 
         return await engine.run(spoken)

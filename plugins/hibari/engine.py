@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from plugins.hibari.plugin import VOICE, HibariSettings
 from plugins.hibari.reading import pieces_of, readable
 from speech_engine import Context, ModelInfo, VoiceInfo
-from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_engine import CoreShare, OnnxEngine
+from speech_engine.host.onnx_network import OnnxNetwork, StopSwitch
 from speech_engine.host.voice_levels import VoiceLevel
 from speech_engine.imported_voices import find_voice, one_model
 from speech_engine.levels import TARGET_LUFS

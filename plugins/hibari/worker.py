@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from plugins.hibari.engine import NETWORK, HibariEngine, Package
 from plugins.hibari.plugin import HibariSettings
 from speech_engine import Context, EngineUnavailable, Plugin, UnsupportedText
-from speech_engine.host.onnx_engine import OnnxNetwork, core_share
+from speech_engine.host.onnx_engine import core_share
+from speech_engine.host.onnx_network import OnnxNetwork
 
 ASSETS = Path(tts.ASSETS)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,15 @@ from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
-from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_engine import CoreShare, OnnxEngine
+from speech_engine.host.onnx_network import OnnxNetwork, StopSwitch
 from speech_engine.host.voice_levels import VoiceLevel
 from speech_engine.text.sounds import Phonemize, Piece
 
 _TAIL_MS, _HEAD_MS = 150, 100  # of a silence inside a sentence: together the pause of a comma
 _SILENT_SHARE = 0.01
+FRAME = 600
+"""The samples for each unit of a sound's length."""
 
 
 class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
@@ -71,7 +75,14 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
             STYLE: style[np.newaxis],
             SPEED: np.array([speed * piece.pace], np.float32),
         }
-        yield without_halts(network.sound(self._model.output, values, RATE_HZ, stop), speed)
+        outputs = filter(None, (self._model.output, self._model.lengths))
+        sound, *lengths = network.sound_and([*outputs], values, RATE_HZ, stop)
+        stays = without_halts(sound, speed)
+        if lengths and (starts := sound_starts(lengths[0], len(piece.numbers), len(sound))) is not None:
+            # Each sound is one behind its number, as the first number is a pad.
+            samples = np.interp([word.sound + 1 for word in piece.words], range(len(starts)), starts)
+            stop.word_samples = np.append(0, np.cumsum(stays))[np.rint(samples).astype(int)].tolist()
+        yield sound[stays]
 
     def _style(self, voice: StyleVoice, sounds: int) -> NDArray[np.float32]:
         """Return a voice's style for a number of sounds, the pads not counted. It has one for each."""
@@ -79,11 +90,21 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         return np.fromfile(self._styles, "<f4", STYLE_SIZE, offset=at)
 
 
-def without_halts(sound: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """Shorten the silence inside a sound: some voices rest at a comma for as long as behind a sentence."""
+def sound_starts(lengths: NDArray[Any], count: int, samples: int) -> NDArray[np.float64] | None:
+    """Return where each of the sounds of a piece begins, and where the last one ends, in samples. Return None
+    if the lengths are not those of this sound: a network may make anything."""
+    if lengths.size != count or np.min(lengths) < 1:
+        return None
+    starts = np.append(0.0, np.cumsum(lengths, dtype=np.float64)) * FRAME
+    return None if abs(starts[-1] - samples) > FRAME else np.minimum(starts, samples)
+
+
+def without_halts(sound: NDArray[np.float32], speed: float) -> NDArray[np.bool_]:
+    """Tell which samples stay when the silence inside a sound is shortened: some voices rest at a comma for
+    as long as behind a sentence."""
     loud = np.flatnonzero(np.abs(sound) > _SILENT_SHARE * np.max(np.abs(sound), initial=0.0))
     tail, head = (round(RATE_HZ * each / 1000 / speed) for each in (_TAIL_MS, _HEAD_MS))
     stays = np.ones(len(sound), bool)
     for at in np.flatnonzero(np.diff(loud) > tail + head):
         stays[loud[at] + tail : loud[at + 1] - head] = False
-    return sound[stays]
+    return stays

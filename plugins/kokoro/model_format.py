@@ -27,6 +27,9 @@ OPERATORS = tuple(
 )
 """The operators that onnxruntime uses when it quantises Kokoro's network."""
 
+_LENGTHS_OPERATORS = ({"Cast"}, {"Clip", "Max"}, {"Round"}, {"Div"}, {"ReduceSum"}, {"Sigmoid"})
+"""The operators that make the lengths of the sounds, the last one first. They divide by the speed."""
+_INT64 = 7
 _MOST_SYMBOLS = 4_096
 _VOICE = re.compile(r"([a-z])([fm])(_[a-z0-9]{1,40})?")
 
@@ -68,12 +71,14 @@ class StyleVoice(NamedTuple):
 
 
 class KokoroModel(NamedTuple):
-    """The contents of the files. `tokens_input` and `output` are the graph's names, which exports choose."""
+    """The contents of the files. `tokens_input`, `output` and `lengths` are the graph's names, which exports
+    choose. `lengths` are those of the sounds, in frames; it may be absent."""
 
     symbols: Mapping[str, int]
     voices: tuple[StyleVoice, ...]
     tokens_input: str
     output: str
+    lengths: str = ""
 
     def __repr__(self) -> str:
         return f"<KokoroModel of {len(self.voices)} voices>"
@@ -119,13 +124,33 @@ def _voice(model: ModelContents, name: str) -> StyleVoice:
     return StyleVoice(name, gender, reading, info.shape[0], info.begin)
 
 
-def _ends(graph: OnnxGraph) -> tuple[str, str]:
-    """Return the names of the input for tokens and of the output for sound. They differ between exports."""
+def _ends(graph: OnnxGraph) -> tuple[str, str, str]:
+    """Return the names of the input for tokens, of the output for sound, and of the lengths. They differ
+    between exports."""
     tokens = next((name for name in TOKENS if name in graph.inputs), TOKENS[0])
     output = next(iter(graph.outputs), "")
     needed = {tokens: ("I64", 2), STYLE: ("F32", 2), SPEED: ("F32", 1)}
     judge_graph("model.onnx", graph, needed, output, "Kokoro does not have")
-    return tokens, output
+    return tokens, output, _lengths(graph)
+
+
+def _lengths(graph: OnnxGraph) -> str:
+    """Return the value that the operators of the lengths make, or "" if there is none, or more than one."""
+    nodes_by_output = {name: node for node in graph.nodes for name in node.outputs}
+
+    def is_made_so(name: str) -> bool:
+        for operators in _LENGTHS_OPERATORS:
+            node = nodes_by_output.get(name)
+            if node is None or node.operator not in operators:
+                return False
+            name = node.inputs[0]
+        return True
+
+    rounded = [
+        node for node in graph.nodes if node.operator == "Cast" and node.attributes.get("to") == _INT64
+    ]
+    found = [node.outputs[0] for node in rounded if is_made_so(node.outputs[0])]
+    return found[0] if len(found) == 1 else ""
 
 
 MODEL_FORMAT = ModelFormat(

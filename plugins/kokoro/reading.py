@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from plugins.kokoro.model_format import Reading
+from plugins.kokoro.word_places import word_places
 from speech_engine import UnsupportedText
-from speech_engine.text.sounds import Phonemize, Piece, after_cut, cut_place, end_of_part, safe_text
+from speech_engine.text.sounds import (
+    Phonemize,
+    Piece,
+    WordPlace,
+    after_cut,
+    cut_place,
+    end_of_part,
+    safe_text,
+)
 
 MOST_SOUNDS = 120
 """The longest piece, some seven seconds. A listener waits for all of it. The model would take 510 sounds."""
@@ -62,7 +71,7 @@ def read_text(
     haste = _HASTE.get(voice, _HASTE.get(reading.tag[:2], 0.0))
     for sentence in phonemize(safe_text(text), reading.espeak, ()):
         known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
-        for piece in _pieces(known, symbols, sounds_before, haste):
+        for piece in _pieces(known, symbols, sounds_before, haste, word_places(text, known)):
             pieces.append(piece)
             sounds_before += piece.sounds
     if not pieces:
@@ -73,12 +82,23 @@ def read_text(
 def cut_piece(piece: Piece, symbols: Mapping[str, int], most: int) -> list[Piece]:
     """Return the parts of a piece, each of `most` sounds or fewer, and none of them very short."""
     letters = {number: symbol for symbol, number in symbols.items()}
-    rest, parts = [letters[number] for number in piece.numbers[1:-1]], list[Piece]()
+    whole = [letters[number] for number in piece.numbers[1:-1]]
+    rest, parts, begin = whole, list[Piece](), 0
     while len(rest) > most:
         end = cut_place(rest, most, most, most // 2)
         part, rest = rest[:end], after_cut(rest, end)
-        parts.append(Piece(_numbers(part, symbols), len(part), end_of_part(part), piece.pace))
-    return [*parts, piece._replace(numbers=_numbers(rest, symbols), sounds=len(rest))]
+        words = _words_in(piece.words, begin, end)
+        parts.append(Piece(_numbers(part, symbols), len(part), end_of_part(part), piece.pace, words))
+        begin = len(whole) - len(rest)
+    words = _words_in(piece.words, begin, len(rest))
+    return [*parts, piece._replace(numbers=_numbers(rest, symbols), sounds=len(rest), words=words)]
+
+
+def _words_in(words: Sequence[WordPlace], begin: int, count: int) -> tuple[WordPlace, ...]:
+    """Return the words that begin in a part of `count` sounds from `begin` on."""
+    return tuple(
+        word._replace(sound=word.sound - begin) for word in words if begin <= word.sound < begin + count
+    )
 
 
 def _numbers(sounds: list[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
@@ -94,9 +114,13 @@ def own_alphabet(sounds: str, reading: Reading) -> str:
 
 
 def _pieces(
-    sounds: list[str], symbols: Mapping[str, int], sounds_before: int, haste: float
+    sounds: list[str],
+    symbols: Mapping[str, int],
+    sounds_before: int,
+    haste: float,
+    words: Sequence[WordPlace],
 ) -> Iterator[Piece]:
-    is_whole = True
+    is_whole, count = True, len(sounds)
     while any(map(str.isalpha, sounds)):
         goal = min(FIRST_SOUNDS + sounds_before // 4, MOST_SOUNDS)
         end = len(sounds)
@@ -105,11 +129,12 @@ def _pieces(
                 cut_place(sounds, min(goal, end - LEAST_SOUNDS - 1), MOST_SOUNDS, goal // 2),
                 False,
             )
+        begin = count - len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
         if any(map(str.isalpha, part)):
             pace = 1.0 if is_whole else 1.0 + haste * _share(len(part))
             ends = end_of_part(part) if sounds else "sentence"
-            yield Piece(_numbers(part, symbols), len(part), ends, pace)
+            yield Piece(_numbers(part, symbols), len(part), ends, pace, _words_in(words, begin, end))
         sounds_before += len(part)
 
 

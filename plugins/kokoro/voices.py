@@ -49,8 +49,11 @@ class VoiceList:
         digest: str,
         languages: Sequence[str] = (),
         lufs: Mapping[str, float] = MappingProxyType({}),
+        *,
+        times_words: bool = False,
     ) -> None:
         self._lufs = lufs
+        self._times_words = times_words
         chosen = [voice for voice in voices if not languages or voice.reading.tag in languages]
         able = (voice for voice in chosen if voice.reading.espeak)
         self.voices = tuple(sorted(able, key=_place))
@@ -74,7 +77,7 @@ class VoiceList:
 
     def model(self) -> ModelInfo:
         model = one_model((voice.reading.tag for voice in self.voices), RATE_HZ, self._digest)
-        return replace(model, mixes=True, most_mixed=MOST_MIXED)
+        return replace(model, mixes=True, most_mixed=MOST_MIXED, times_words=self._times_words)
 
     def find(self, voice: Voice, language: str) -> Speaker:
         """Return the voice that is meant, or those of a mix, which reads as the one with the most weight.

@@ -16,7 +16,8 @@ from plugins.kokoro.model_format import MODEL_FORMAT, KokoroModel, read_model
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.voices import VoiceList
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
-from speech_engine.host.onnx_engine import OnnxNetwork, core_share
+from speech_engine.host.onnx_engine import core_share
+from speech_engine.host.onnx_network import OnnxNetwork
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 from speech_engine.text.sounds import EspeakReader
 
@@ -27,10 +28,12 @@ def _read(folder: Path) -> tuple[KokoroModel, VoiceList]:
     check_model(MODEL_FORMAT, folder)
     manifest = find_manifest(folder)
     model = read_model(FolderContents(MODEL_FORMAT.files, folder))
+    timed = bool(model.lengths)
     if manifest is None:
-        voices = VoiceList(model.voices, folder.name)
+        voices = VoiceList(model.voices, folder.name, times_words=timed)
     else:
-        voices = VoiceList(model.voices, manifest.digest, manifest.languages, manifest.lufs)
+        known = manifest.digest, manifest.languages, manifest.lufs
+        voices = VoiceList(model.voices, *known, times_words=timed)
     # An unreadable language fails at the start, and not at the first request.
     for language in {voice.reading.espeak for voice in voices.voices}:
         reader.read("a", language)
@@ -46,7 +49,7 @@ async def _create(name: str, settings: KokoroSettings, context: Context) -> Asyn
     try:
         model, voices = await asyncio.to_thread(_read, folder)
         context.progress(0.3, "loading the model")
-        network = await asyncio.to_thread(OnnxNetwork, folder / "model.onnx", share.threads)
+        network = await asyncio.to_thread(OnnxNetwork, folder / "model.onnx", share.threads, model.lengths)
     except EngineFailed as fault:
         raise EngineUnavailable(str(fault), detail=fault.detail) from fault
     with ThreadPoolExecutor(share.slots, thread_name_prefix=name) as threads:

@@ -17,7 +17,8 @@ from plugins.piper.voices import ImportedVoice, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.errors import EngineFailed
 from speech_engine.host.model_cache import ModelCache
-from speech_engine.host.onnx_engine import MOST_S, CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_engine import CoreShare, OnnxEngine
+from speech_engine.host.onnx_network import MOST_S, OnnxNetwork, StopSwitch
 from speech_engine.host.voice_levels import VoiceLevel
 from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.text.sounds import Phonemize, Piece

@@ -1,4 +1,4 @@
-"""A network in onnxruntime, the switch that ends its runs, and an engine that speaks with such networks.
+"""An engine that speaks with networks in onnxruntime.
 
 Texts become pieces, and each piece's sound goes out as soon as it is made. Runs share the cores, and the one
 whose sound is needed first comes first. A run has one thread, as that costs the processor least. A text that
@@ -13,21 +13,20 @@ import itertools
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineError, EngineFailed
-from speech_engine.events import Audio, Event, Finished, Started
+from speech_engine.events import Audio, Event, Finished, Started, Word, Words
 from speech_engine.host.listeners import DRY_SOUNDS, Listeners, SpokenText
-from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finish_piece, rest_after
+from speech_engine.host.onnx_network import StopSwitch
+from speech_engine.host.silence import TAIL_MS, Edges, Sound, end_of_segment, finish_piece, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
 from speech_engine.imported_voices import MODEL, OnnxSettings
@@ -45,9 +44,6 @@ V_co = TypeVar("V_co", covariant=True)
 N = TypeVar("N")
 """What a voice speaks with: one network, or several."""
 T = TypeVar("T")
-
-MOST_S = 300
-"""The longest sound of one piece. A network that makes more of it is broken, or made to harm."""
 
 _MOST_THREADS = 4
 """The most threads of one run, unless the settings name more. Voices are small networks, which gain little by
@@ -69,12 +65,6 @@ _MEASURED = "12, 34, 56, 78, 90. 21, 43, 65, 87, 10."
 """The text that a voice speaks to measure its loudness: two sentences in any language."""
 
 _FULL_SCALE = 32767.0
-_FAULTS = tuple(
-    each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
-)
-"""The runtime's errors have no class in common."""
-_FATAL_ONLY = 4
-"""The level at which onnxruntime logs only fatal errors: other messages could quote a text."""
 
 
 class CoreShare(NamedTuple):
@@ -101,74 +91,6 @@ def usable_cores() -> int:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         cores = min(cores, int(quota) // int(period))
     return max(1, cores)
-
-
-class StopSwitch:
-    """Ends a run of a network, from another thread. The network stops after the operator that it computes.
-
-    `threads` are those that the run may have. `ahead_s` is the sound that its listener has ahead.
-    """
-
-    def __init__(self) -> None:
-        self.renew(1)
-
-    def renew(self, threads: int, ahead_s: float = 0.0) -> None:
-        """Prepare for another run: a switch ends one run only."""
-        self.threads = threads
-        self.ahead_s = ahead_s
-        self.options = onnxruntime.RunOptions()
-
-    def stop(self) -> None:
-        self.options.terminate = True
-
-
-class OnnxNetwork:
-    """A loaded network. Several threads may run it. `inputs` and `outputs` are names.
-
-    It is loaded for one thread, and once more for `threads` if these are more: onnxruntime cannot change the
-    number later.
-    """
-
-    def __init__(self, file: Path, threads: int = 1) -> None:
-        # The file is loaded from memory, so that a path in it leads to no other file.
-        data = file.read_bytes()
-        self._sessions = {count: _session(data, count) for count in sorted({1, threads})}
-        self.inputs = frozenset(each.name for each in self._sessions[1].get_inputs())
-        self.outputs = tuple(each.name for each in self._sessions[1].get_outputs())
-
-    def run(self, outputs: Sequence[str], values: Mapping[str, Any], stop: StopSwitch) -> Any:
-        """Return some outputs, which are arrays, for these arrays. Raise EngineFailed."""
-        session = self._sessions.get(stop.threads, self._sessions[1])
-        try:
-            return session.run(outputs, values, stop.options)
-        except _FAULTS as error:
-            raise EngineFailed(f"The model's network failed: {type(error).__name__}.") from None
-
-    def sound(
-        self, output: str, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
-    ) -> NDArray[np.float32]:
-        """Return one output, a sound at `rate_hz`, as `run` does."""
-        sound = np.asarray(self.run([output], values, stop)[0], np.float32).reshape(-1)
-        if len(sound) > MOST_S * rate_hz:
-            raise EngineFailed(f"The model's network made more than {MOST_S} seconds of one sentence.")
-        return sound
-
-
-def _session(data: bytes, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    # A number of our own: with its default, it would bind threads to cores, which a host may not.
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL_ONLY
-    # The arena keeps the memory of the longest piece. Without it, the system's allocator keeps four times as
-    # much, as pieces differ in length, and a run takes a tenth longer.
-    options.enable_cpu_mem_arena = True
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except _FAULTS as error:
-        raise EngineFailed("onnxruntime does not take the model.", detail=str(error)[:300]) from None
 
 
 class NamedVoices(Protocol[V_co]):
@@ -237,12 +159,14 @@ class OnnxEngine(ABC, Generic[V, N]):
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
                 factor = await self._factor(network, voice)
                 async with aclosing(self._pcm(network, pieces, voice, job.speed, factor, text)) as made:
-                    async for segment, pcm in made:
+                    async for segment, pcm, words in made:
                         text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
                             yield Audio(segment, chunk)
                         if sounds.is_full:
                             break
+                        if words:
+                            yield Words(words, segment)
             yield Finished()
         finally:
             self._listeners.end(text)
@@ -255,9 +179,10 @@ class OnnxEngine(ABC, Generic[V, N]):
         speed: float,
         factor: float,
         text: SpokenText,
-    ) -> AsyncGenerator[tuple[int, bytes], None]:
-        """Yield PCM with the number of its segment. `pieces` have such a number each."""
-        rate_hz = self._info.sample_rate_hz
+    ) -> AsyncGenerator[tuple[int, bytes, tuple[Word, ...]], None]:
+        """Yield PCM with the number of its segment, and with the words of a piece at its end. `pieces` have
+        such a number each."""
+        rate_hz, sent = self._info.sample_rate_hz, 0
         # All sound so far has been heard at `plays_until`, by the monotonic clock. It is 0 before the first.
         plays_until, least_bytes = 0.0, 2 * round(_FIRST_S * rate_hz)
         for number, (segment, piece) in enumerate(pieces):
@@ -268,17 +193,26 @@ class OnnxEngine(ABC, Generic[V, N]):
             is_last = number + 1 == len(pieces)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
             sound = self.sounds(network, piece, voice, speed, switch)
-            parts = finish_piece(sound, rate_hz, rest.tail_ms, factor)
-            held = b""
+            edges = Edges(rate_hz, rest.tail_ms)
+            parts = finish_piece(sound, edges, factor)
+            held, begin = b"", sent
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
                 held += pcm
+                sent += len(pcm) // 2
                 # A voice may begin with silence, which is left out: the rest of a first part may be short.
                 if plays_until or len(held) >= least_bytes:
                     plays_until = max(plays_until, time.monotonic()) + len(held) / 2 / rate_hz
-                    yield segment, held
+                    yield segment, held, ()
                     held = b""
             plays_until = max(plays_until, time.monotonic()) + len(held) / 2 / rate_hz + rest.more_ms / 1000
-            yield segment, held + bytes(round(rate_hz * rest.more_ms / 1000) * 2)
+            # A word lies in the sound of its piece, even if the network was silent there.
+            words = tuple(
+                Word(min(max(begin, begin + round(sample) - edges.cut), sent), word.start, word.end)
+                for word, sample in zip(piece.words, switch.word_samples, strict=False)
+            )
+            added = round(rate_hz * rest.more_ms / 1000)
+            sent += added
+            yield segment, held + bytes(2 * added), words
 
     async def _next(self, parts: Iterator[Sound], switch: StopSwitch, plays_until: float) -> bytes | None:
         """Make the next part of a piece. Return None after the last one."""
@@ -300,7 +234,7 @@ class OnnxEngine(ABC, Generic[V, N]):
                 return None
             sounds = [self.sounds(network, piece, voice, 1.0, stop) for piece in pieces]
             rate_hz = self._info.sample_rate_hz
-            parts = [part for sound in sounds for part in finish_piece(sound, rate_hz, TAIL_MS)]
+            parts = [part for sound in sounds for part in finish_piece(sound, Edges(rate_hz, TAIL_MS))]
             return loudness_of(np.concatenate(parts), rate_hz)
 
         lufs = level.lufs
@@ -353,7 +287,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         """Yield the sound of a piece at the model's rate, in one part or more. Each part is made in a thread,
         by one run or two, which `stop` ends.
 
-        Raise EngineFailed.
+        `stop` may be told where the piece's words begin. Raise EngineFailed.
         """
 
 

@@ -57,22 +57,22 @@ def rest_after(ends: Ends | None, sentence_ms: int, speed: float) -> Rest:
     return Rest(tail_ms, max(0.0, silence_ms - tail_ms))
 
 
-def finish_piece(
-    parts: Iterable[Sound], rate_hz: int, tail_ms: float, factor: float = 1.0
-) -> Iterator[Sound]:
+def finish_piece(parts: Iterable[Sound], edges: Edges, factor: float = 1.0) -> Iterator[Sound]:
     """Yield a piece as loud as it is to be, without the silence at its ends. A part is empty while it may be
     such silence."""
-    limiter, edges = Limiter(rate_hz), _Edges(rate_hz, tail_ms)
+    limiter = Limiter(edges.rate_hz)
     for part in parts:
         clipped = np.clip(np.where(np.isfinite(part), part, 0.0), -_MOST_SAMPLE, _MOST_SAMPLE)
         yield edges.feed(limiter.feed(clipped * factor))
     yield np.concatenate((edges.feed(limiter.flush()), edges.close()))
 
 
-class _Edges:
-    """Holds back what may be the silence at an end of a piece."""
+class Edges:
+    """Holds back what may be the silence at an end of a piece. `cut` are the samples left out before it."""
 
     def __init__(self, rate_hz: int, tail_ms: float) -> None:
+        self.rate_hz = rate_hz
+        self.cut = 0
         self._head, self._tail, self._fade_in, self._fade_out = (
             round(rate_hz * each / 1000) for each in (HEAD_MS, tail_ms, _FADE_IN_MS, _FADE_OUT_MS)
         )
@@ -111,7 +111,7 @@ class _Edges:
         begin = 0
         if not self._has_begun:
             self._has_begun = True
-            begin = max(0, int(loud[0]) - self._head)
+            self.cut = begin = max(0, int(loud[0]) - self._head)
             self._held = self._held[begin:]
             self._held[: self._fade_in] *= _rising(len(self._held[: self._fade_in]))
         self._end = int(loud[-1]) + 1 - begin

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from speech_engine.errors import EngineFailed
 
-_CLAUSE_ENDS = ",;:.?!\u2014\u2026"
+CLAUSE_ENDS = ",;:.?!\u2014\u2026"
 _STRESS = "\u02c8"
 """The mark of a stressed syllable. Words such as "the" and "of" have none."""
 _LONGEST_WORD = 80
@@ -30,17 +30,26 @@ _INNER_ELLIPSIS = re.compile(r"(?:\u2026|(?<!\.)\.{3,}+)(?=[^\w,;:?!]{0,8}\w)")
 Ends = Literal["phrase", "clause", "sentence", "paragraph"]
 
 
+class WordPlace(NamedTuple):
+    """A word of a text, from `start` to `end`. It begins with the sound of this number, or inside of it."""
+
+    sound: float
+    start: int
+    end: int
+
+
 class Piece(NamedTuple):
     """Numbers for a network: a sentence, or a part of a long one, and how many `sounds` they stand for.
 
     `ends` is the largest unit that ends here: a longer pause follows a larger one. A `pace` above 1 is
-    faster.
+    faster. `words` are those whose places among the sounds are known.
     """
 
     numbers: tuple[int, ...]
     sounds: int
     ends: Ends = "sentence"
     pace: float = 1.0
+    words: tuple[WordPlace, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Piece of {len(self.numbers)} numbers>"
@@ -122,7 +131,7 @@ def after_cut(sounds: list[str], end: int) -> list[str]:
 
 def end_of_part(part: Sequence[str]) -> Ends:
     """Return what ends with a part of a sentence that is not its last one."""
-    return "clause" if part[-1:] and part[-1] in _CLAUSE_ENDS else "phrase"
+    return "clause" if part[-1:] and part[-1] in CLAUSE_ENDS else "phrase"
 
 
 def _pause(sounds: list[str], at: int) -> int:

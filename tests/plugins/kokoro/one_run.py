@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from speech_engine import EngineFailed
-from speech_engine.host.onnx_engine import OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_network import OnnxNetwork, StopSwitch
 
 
 def main(speed: str, *files: str) -> None:

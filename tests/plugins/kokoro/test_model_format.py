@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugins.kokoro.model_format import MODEL_FORMAT
+from plugins.kokoro.model_format import MODEL_FORMAT, read_model
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from proxy.hosts.stored_models import ModelRefused, ModelStore
-from speech_engine.model_files import ModelManifest
+from speech_engine.model_files import FolderContents, ModelManifest
 from tests import onnx_bytes as onnx
 from tests.plugins.kokoro import hostile, tiny
 from tests.tables import each_row
@@ -37,6 +37,22 @@ def test_a_folder_as_it_is_downloaded_is_imported_with_its_languages(tmp_path: P
 
 def test_other_exports_call_the_tokens_otherwise(tmp_path: Path) -> None:
     assert imported(tmp_path, tiny.model(tmp_path / "mine", tokens="input_ids")).licence == "Apache-2.0"
+
+
+@each_row(
+    ("lengths", "found"),
+    [
+        (tiny.Lengths(), "units_0"),
+        (None, ""),
+        # Nothing tells which of two is right.
+        (tiny.Lengths(times=2), ""),
+    ],
+)
+def test_the_lengths_of_sounds_are_found_by_the_operators_that_make_them(
+    tmp_path: Path, lengths: tiny.Lengths | None, found: str
+) -> None:
+    folder = tiny.stored(tmp_path / "mine", lengths=lengths)
+    assert read_model(FolderContents(MODEL_FORMAT.files, folder)).lengths == found
 
 
 def test_the_parts_of_the_whole_number_network_are_taken_under_their_own_names(tmp_path: Path) -> None:

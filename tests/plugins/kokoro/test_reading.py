@@ -1,5 +1,7 @@
 """espeak-ng's sounds in the model's own alphabet, in pieces that it can take."""
 
+import re
+
 import pytest
 
 from plugins.kokoro.model_format import READINGS
@@ -143,3 +145,17 @@ def test_a_part_of_a_sentence_is_as_fast_as_in_the_whole(
 def test_a_text_without_a_sound_is_refused(text: str) -> None:
     with pytest.raises(UnsupportedText):
         numbers(text)
+
+
+@each_row("text", [f"{words(200)} a.", "aaaa, " * 90 + "a.", "a."])
+def test_each_word_keeps_its_place_when_a_text_is_cut_into_pieces(text: str) -> None:
+    made = read_text(text, READINGS["a"], SYMBOLS, letters)
+    smaller = [part for piece in made for part in cut_piece(piece, SYMBOLS, 40)]
+    for found in (made, smaller):
+        spans = [(word.start, word.end) for piece in found for word in piece.words]
+        assert spans == [match.span() for match in re.finditer(r"[^\s,.]+", text)]
+        for piece in found:
+            for word in piece.words:
+                place = round(word.sound) + 1
+                assert piece.numbers[place - 1] in (0, SYMBOLS[" "])
+                assert piece.numbers[place] in (SYMBOLS["a"], SYMBOLS["\u02c8"])

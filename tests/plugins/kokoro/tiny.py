@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,18 @@ SYMBOLS = (
 VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0}
 """How much higher each voice is."""
 FOR_EVER = 1 << 40
+FRAME = 600
+"""The samples of a unit of the lengths. A network that tells lengths makes each sound two units long."""
+
+
+class Lengths(NamedTuple):
+    """How a network tells its lengths: between which bounds, and what it sums up. Its speed divides them."""
+
+    least: float = 1.0
+    most: float = 50.0
+    axis: int = 2
+    times: int = 1
+
 
 heard = partial(piper_tiny.heard, rate_hz=RATE_HZ, symbols=SYMBOLS)
 
@@ -40,11 +53,12 @@ def model(
     *,
     turns: int = 1,
     tokens: str = "tokens",
+    lengths: Lengths | None = None,
     styles: Callable[[float], np.ndarray[tuple[int, ...], np.dtype[np.float32]]] | None = None,
 ) -> Path:
     """Write a model as it is downloaded, and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kokoro-v1.0.onnx").write_bytes(network(turns, tokens))
+    (folder / "kokoro-v1.0.onnx").write_bytes(network(turns, tokens, lengths))
     (folder / "config.json").write_text(json.dumps(config()))
     made = {name: (styles or _styles)(higher) for name, higher in voices.items()}
     with (folder / "voices-v1.0.bin").open("wb") as file:
@@ -67,8 +81,9 @@ def config() -> dict[str, object]:
     }
 
 
-def network(turns: int = 1, tokens: str = "tokens") -> bytes:
-    """A model whose sound is sin(2 pi f t) for each symbol. After `turns`, its Loop lets the sound go on."""
+def network(turns: int = 1, tokens: str = "tokens", lengths: Lengths | None = None) -> bytes:
+    """A model whose sound is sin(2 pi f t) for each symbol. After `turns`, its Loop lets the sound go on.
+    With `lengths`, a value tells how long each symbol is, as in the real files."""
     turn = 2 * math.pi / RATE_HZ
     nodes = [
         onnx.node("Gather", f"pitches {tokens}", "steps"),  # [1, N]
@@ -76,7 +91,10 @@ def network(turns: int = 1, tokens: str = "tokens") -> bytes:
         onnx.node("Mul", "higher turn", "shift"),
         onnx.node("Add", "steps shift", "pitch"),
         onnx.node("Unsqueeze", "pitch last", "pitch_column"),  # [1, N, 1]
-        onnx.node("Div", "samples speed", "length"),
+        onnx.node("Div", "samples speed", "exact"),
+        # The real files make whole units.
+        *([onnx.node("Round", "exact", "whole_units")] if lengths else []),
+        onnx.node("Mul", "whole_units unit" if lengths else "exact one", "length"),
         onnx.node("Squeeze", "length", "stretched"),
         onnx.node("Range", "zero stretched one", "times"),  # [S]
         onnx.node("Mul", "pitch_column times", "phases"),  # [1, N, S]
@@ -84,7 +102,13 @@ def network(turns: int = 1, tokens: str = "tokens") -> bytes:
         onnx.node("Loop", "turns go sound", "looped", _body()),
         onnx.node("Mul", "looped loudness", "quiet"),
         onnx.node("Reshape", "quiet whole", "audio"),
+        *(
+            each
+            for number in range(lengths.times if lengths else 0)
+            for each in _length_nodes(tokens, number)
+        ),
     ]
+    usual = piper_tiny.TONE_SAMPLES * RATE_HZ / piper_tiny.RATE_HZ
     tensors = [
         onnx.floats(
             "pitches",
@@ -92,7 +116,8 @@ def network(turns: int = 1, tokens: str = "tokens") -> bytes:
         ),
         onnx.scalar("turn", turn),
         onnx.ints("first", [0]),
-        onnx.scalar("samples", piper_tiny.TONE_SAMPLES * RATE_HZ / piper_tiny.RATE_HZ),
+        onnx.scalar("samples", 2 if lengths else usual),
+        onnx.scalar("unit", FRAME),
         onnx.scalar("zero", 0.0),
         onnx.scalar("one", 1.0),
         onnx.scalar("loudness", 0.3),
@@ -100,6 +125,7 @@ def network(turns: int = 1, tokens: str = "tokens") -> bytes:
         onnx.tensor("go", onnx.BOOL, (), b"\x01"),
         onnx.ints("last", [2]),
         onnx.ints("whole", [-1]),
+        *(_length_tensors(lengths) if lengths else ()),
     ]
     inputs = [
         onnx.value(tokens, onnx.INT64, 1, "length"),
@@ -107,6 +133,28 @@ def network(turns: int = 1, tokens: str = "tokens") -> bytes:
         onnx.value("speed", onnx.FLOAT, 1),
     ]
     return onnx.model(onnx.graph(nodes, tensors, inputs, [onnx.value("audio", onnx.FLOAT, "time")]))
+
+
+def _length_nodes(tokens: str, number: int) -> list[bytes]:
+    """The operators that tell lengths, as torch writes them."""
+    return [
+        onnx.node("Gather", f"likely {tokens}", f"likely_{number}"),  # [1, N, 2]
+        onnx.node("Sigmoid", f"likely_{number}", f"parts_{number}"),
+        onnx.node("ReduceSum", f"parts_{number} axis", f"sum_{number}", onnx.attribute("keepdims", 0)),
+        onnx.node("Div", f"sum_{number} speed", f"slowed_{number}"),
+        onnx.node("Round", f"slowed_{number}", f"rounded_{number}"),
+        onnx.node("Clip", f"rounded_{number} least most", f"bounded_{number}"),
+        onnx.node("Cast", f"bounded_{number}", f"units_{number}", onnx.attribute("to", onnx.INT64)),
+    ]
+
+
+def _length_tensors(lengths: Lengths) -> list[bytes]:
+    return [
+        onnx.floats("likely", [20.0] * 2 * len(SYMBOLS), len(SYMBOLS), 2),
+        onnx.ints("axis", [lengths.axis]),
+        onnx.scalar("least", lengths.least),
+        onnx.scalar("most", lengths.most),
+    ]
 
 
 def _body() -> bytes:

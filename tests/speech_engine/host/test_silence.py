@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from speech_engine.host.silence import END_MS, HEAD_MS, TAIL_MS, finish_piece, rest_after
+from speech_engine.host.silence import END_MS, HEAD_MS, TAIL_MS, Edges, finish_piece, rest_after
 from speech_engine.text.sounds import Ends
 from tests.tables import each_row
 
@@ -19,7 +19,7 @@ def ms(count: float, loud: float = 0.0) -> NDArray[np.float32]:
 
 
 def heard(*parts: NDArray[np.float32], tail_ms: float = TAIL_MS) -> NDArray[np.float32]:
-    return np.concatenate([*finish_piece(parts, RATE_HZ, tail_ms)])
+    return np.concatenate([*finish_piece(parts, Edges(RATE_HZ, tail_ms))])
 
 
 def length_ms(sound: NDArray[np.float32]) -> float:
@@ -77,7 +77,7 @@ def test_a_piece_that_begins_and_ends_loud_gets_fades_alone() -> None:
 
 def test_windows_of_a_piece_sound_as_the_whole_of_it() -> None:
     piece = np.concatenate((ms(400), ms(300, 0.05), ms(300, 0.5), ms(350, 0.001), ms(200, 0.3), ms(600)))
-    parts = [*finish_piece(np.array_split(piece, 11), RATE_HZ, TAIL_MS)]
+    parts = [*finish_piece(np.array_split(piece, 11), Edges(RATE_HZ, TAIL_MS))]
     assert np.concatenate(parts) == pytest.approx(heard(piece))
     assert [len(part) for part in parts[:3]] == [0, 0, 0]
     # What was heard is not held back: only a fade may come.

@@ -215,12 +215,13 @@ def test_a_silence_inside_a_sentence_is_as_long_as_at_a_comma() -> None:
     tone, second = np.ones(100, np.float32), np.zeros(24_000, np.float32)
     short = second[:4_800]
     for speed in (1.0, 2.0):
-        sound = without_halts(np.concatenate((second, tone, second, tone, short, tone, second)), speed)
+        whole = np.concatenate((second, tone, second, tone, short, tone, second))
+        sound = whole[without_halts(whole, speed)]
         loud = np.flatnonzero(sound)
         gaps = np.diff(loud)
         assert [*gaps[gaps > 1]] == [6_000 / speed, min(4_801, 6_000 / speed)]
         assert (loud[0], len(sound) - loud[-1] - 1) == (24_000, 24_000), "the ends are cut elsewhere"
-    assert not without_halts(second, 1.0).any()
+    assert without_halts(second, 1.0).all()
 
 
 def test_pieces_are_short_once_the_listener_has_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from plugins.piper.plugin import PiperSettings
 from plugins.piper.worker import reader
 from speech_engine import Audio, EngineError, EngineVoice, Segment
 from speech_engine.host import onnx_engine
-from speech_engine.host.onnx_engine import OnnxNetwork, StopSwitch, core_share
+from speech_engine.host.onnx_engine import core_share
+from speech_engine.host.onnx_network import OnnxNetwork, StopSwitch
 from speech_engine.host.voice_levels import STORED_LEVELS
 from speech_engine.levels import TARGET_LUFS
 from speech_engine.loudness import loudness_of
