@@ -29,7 +29,7 @@ from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.errors import CannotServe
-from proxy.http.open_connections import raise_file_limit
+from proxy.helpers.file_limit import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
 from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, config_of_revision
