@@ -51,8 +51,6 @@ def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage)
             continue
         if section.announced and not addresses.is_postgres(storage.url):
             reader.fault(f"{key}.announced", "needs PostgreSQL, where announced hosts are noted: storage.url")
-        if not section.hosts and not section.announced:
-            reader.fault(f"{key}.hosts", f"is missing: name hosts, or set {key}.announced = true")
         for network in section.networks:
             try:
                 ip_network(network)

@@ -31,14 +31,17 @@ _REMEDIES: dict[machines.Differing, str] = {
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.cluster.announced import AnnouncedHosts
     from proxy.features.cluster.endpoints import MachineList, MachineOrders
+    from proxy.features.cluster.link_endpoint import LinkEndpoint
     from proxy.features.cluster.membership import Membership
     from proxy.features.cluster.text_verdicts import sharing_verdicts
 
     hosts = AnnouncedHosts(context.store, may_be_local=is_local(context.config_at_start.server.host))
     endpoints = [*MachineList(context.store).endpoints, *hosts.endpoints]
     for_commands = MachineOrders(context.store).endpoints
+    config = context.config_at_start
+    links = [LinkEndpoint(config.data, config.used_clusters.keys()).endpoint]
     if context.engines is None or not context.store.is_shared:  # a command, or a server on SQLite
-        yield FeatureInstance(context, lambda _revision: Additions(endpoints, for_commands))
+        yield FeatureInstance(context, lambda _revision: Additions(endpoints, for_commands, sockets=links))
         return
     membership = Membership(context)
     await membership.open()
@@ -46,7 +49,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     def additions_for(revision: RevisionContext) -> Additions:
         membership.config = revision.config
-        return Additions(endpoints, for_commands)
+        return Additions(endpoints, for_commands, sockets=links)
 
     async with aclosing(membership), aclosing(looking), sharing_verdicts(context):
         yield FeatureInstance(context, additions_for, tasks_of_each_server=(membership.run,))
@@ -97,6 +100,6 @@ FEATURE = Feature(
     "cluster",
     _open,
     tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
-    paths=("/admin/machines", "/cluster/hosts"),
+    paths=("/admin/machines", "/cluster/hosts", "/cluster/link"),
     doctor=((_CHECK_NAME, _check_machines),),
 )

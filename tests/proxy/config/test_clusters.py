@@ -98,7 +98,6 @@ GATEWAYS = 'gateways = ["https://one.example"]'
         (host("lisen = 1"), "host.lisen", "did you mean listen?"),
         ("host = 1", "host", "must be a table"),
         (cluster(hosts='["gpu1"]'), "clusters.gpu.hosts", 'must be "NAME:PORT"'),
-        (cluster(hosts="[]"), "clusters.gpu.hosts", "is missing: name hosts"),
         (cluster(hosts='["127.0.0.1:1", "gpu1:1"]'), "clusters.gpu.key", "only loopback does without TLS"),
         (cluster('key = "a.key"'), "clusters.gpu.authority", "the other two need it"),
         (cluster("most_hosts = 0"), "clusters.gpu.most_hosts", "a number of hosts, 1 to 1000"),
