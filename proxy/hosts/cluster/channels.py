@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from proxy.config.clusters import ClusterSection
+from proxy.config.clusters import ClusterSection, parse_address
 from proxy.hosts.cluster import certificates
 from speech_engine.host import messages
 
@@ -24,6 +24,8 @@ class Channels:
     """Opens a channel to an address. The cluster's files are read again when their stamp has changed. `ports`
     is the number of ports of each host's processes."""
 
+    is_linked = False
+
     def __init__(self, cluster: ClusterSection) -> None:
         self.ports = cluster.ports
         self._cluster = cluster
@@ -32,11 +34,24 @@ class Channels:
 
     def open(self, address: str, options: Sequence[tuple[str, int]] = PROCESS_OPTIONS) -> Any:
         """Return a channel. Raises UnusableCertificates."""
-        if not self._cluster.certificate:
-            return grpc.aio.insecure_channel(address, options=list(options))
+        if not self._cluster.certificate or address.startswith("/"):
+            return grpc.aio.insecure_channel(messages.target(address), options=list(options))
         if (files := certificates.stamp(self._cluster)) != self._stamp:
             pair = certificates.read_pair(self._cluster, "gateway")
             self._credentials, self._stamp = certificates.channel_credentials(pair), files
         return grpc.aio.secure_channel(
             address, self._credentials, options=[*options, *certificates.CHANNEL_OPTIONS]
         )
+
+    def address_of(self, address: str, process_address: str) -> str:
+        """Return the address of a process for workers: the host's, with the process's port. Raises ValueError
+        for a port that is none of its own."""
+        place = parse_address(address)
+        first = place.port + 1
+        try:
+            port = parse_address(process_address).port
+        except ValueError:
+            port = 0
+        if first <= port < first + self.ports:
+            return str(place._replace(port=port))
+        raise ValueError(f"port {port} of a process is none of the {self.ports} after {address}")

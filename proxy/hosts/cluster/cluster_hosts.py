@@ -27,6 +27,7 @@ from proxy.config.clusters import HostAddress, parse_address
 from proxy.config.sections import Config
 from proxy.hosts import introductions
 from proxy.hosts.cluster.channels import Channels
+from proxy.hosts.cluster.links_child import LinkChannels, LinksChild, machines_of
 from proxy.hosts.cluster.messages import SwitchQuestion
 from proxy.hosts.cluster.watch import HostWatch
 from proxy.hosts.introductions import StoredIntroduction
@@ -54,11 +55,19 @@ class _WatchTask(NamedTuple):
 class ClusterHosts:
     """The hosts of all clusters. `tell` gets each state and the jobs of each process, for the workers.
 
-    `machine` is the id of this start of the gateway.
+    `machine` is the id of this start of the gateway, and `links` has the hosts that have joined.
     """
 
-    def __init__(self, config: Config, tell: Callable[[HostState | ProcessJobs], None], machine: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        tell: Callable[[HostState | ProcessJobs], None],
+        machine: str,
+        links: LinksChild,
+    ) -> None:
         self._tell = tell
+        self._links = links
+        links.on_change = self._look_at_links
         self._data = Path(config.data)
         self._workers = config.server.workers
         self._introductions: dict[str, StoredIntroduction] = {}
@@ -66,7 +75,7 @@ class ClusterHosts:
         self._read_at: dict[int, float] = {}  # by the number of the worker
         numbers = itertools.count()
         self._clusters = [
-            _Cluster(config, name, machine, numbers, self._note, self._note_jobs)
+            _Cluster(config, name, machine, numbers, links, self._note, self._note_jobs)
             for name in config.used_clusters
         ]
         for name, section in config.engines.items():
@@ -95,8 +104,13 @@ class ClusterHosts:
             running.create_task(self._look_at_readers())
 
     def take_news(self, news: ClusterNews) -> None:
+        self._links.set_gateways(max(1, len(news.gateways)))
         for cluster in self._clusters:
             cluster.take_news(news)
+
+    def _look_at_links(self) -> None:
+        for cluster in self._clusters:
+            cluster.look_for_hosts()
 
     def note_read(self, worker: int) -> None:
         """Note that a worker has read the tombstones. After the first time it must go on reading them."""
@@ -174,6 +188,7 @@ class _Cluster:
         name: str,
         machine: str,
         numbers: Iterator[int],
+        links: LinksChild,
         on_state: Callable[[HostState], None],
         on_jobs: Callable[[ProcessJobs], None],
     ) -> None:
@@ -188,9 +203,10 @@ class _Cluster:
         networks = [*map(ipaddress.ip_network, section.networks)]
         self._fault_of = partial(host_fault, networks=networks, may_be_local=is_local(config.server.host))
         self._machine = machine
+        self._links = links
+        self._channels, self._link_channels = Channels(section), LinkChannels(links)
         self._watch_of = partial(
             HostWatch,
-            channels=Channels(section),
             machine=machine,
             engines=self.engines,
             numbers=numbers,
@@ -218,6 +234,9 @@ class _Cluster:
         if (news.gateways, announced) != (self._gateways, self._announced_hosts):
             self._gateways, self._announced_hosts = news.gateways, announced
             self._look_now.set()
+
+    def look_for_hosts(self) -> None:
+        self._look_now.set()
 
     def allow(self, may_watch: bool) -> None:
         """End all Watches, or begin them again."""
@@ -268,7 +287,9 @@ class _Cluster:
                 )
                 if found and name not in before and not self._addresses_by_name[name]:
                     _log.warning("cluster.host.refused", cluster=self.name, host=name)
-        every = self._known_addresses = sorted(frozenset[str]().union(*self._addresses_by_name.values()))
+        joined = machines_of(self._links.hosts.values(), self.name, self.engines)
+        every = sorted(frozenset(joined).union(*self._addresses_by_name.values()))
+        self._known_addresses = every
         if not self._gateways and len(every) > self._section.most_hosts:
             return []  # until it is known which other gateways there are
         return host_subset(self._gateways, self._machine, every, self._section.most_hosts)
@@ -288,7 +309,8 @@ class _Cluster:
                 del self._watch_tasks[address]
         for address in addresses:
             if address not in self._watch_tasks:
-                watch = self._watch_of(address)
+                is_linked = address in self._links.hosts
+                watch = self._watch_of(address, self._link_channels if is_linked else self._channels)
                 self._watch_tasks[address] = _WatchTask(watch, asyncio.create_task(watch.run()))
 
 

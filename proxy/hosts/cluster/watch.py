@@ -13,9 +13,9 @@ import grpc
 import msgspec
 import structlog
 
-from proxy.config.clusters import parse_address
 from proxy.hosts.cluster.certificates import UnusableCertificates
 from proxy.hosts.cluster.channels import Channels
+from proxy.hosts.cluster.links_child import LinkChannels
 from proxy.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -42,6 +42,7 @@ from speech_engine.host.pipe_messages import HostState
 _AGAIN_S = 1.0
 REFUSED_AGAIN_S = 10.0
 _SWITCH_TIMEOUT_S = 12.0
+_REJOIN_S = 0.05
 _FREE_MESSAGES = 3
 """The first messages of each process, which are read without a pause."""
 _MESSAGES_A_SECOND = 20.0
@@ -95,7 +96,7 @@ class HostWatch:
     def __init__(
         self,
         address: str,
-        channels: Channels,
+        channels: Channels | LinkChannels,
         machine: str,
         engines: frozenset[str],
         numbers: Iterator[int],
@@ -103,7 +104,6 @@ class HostWatch:
         on_jobs: Callable[[ProcessJobs], None],
     ) -> None:
         self.address = address
-        self._place = parse_address(address)
         self.machine = ""
         self.is_wanted = True
         """Whether the watch begins again after its end."""
@@ -122,6 +122,8 @@ class HostWatch:
         self._refused_states: list[HostState] = []
         self._is_leaving = False
         self._has_ended = False
+        self._is_rejoining = False
+        self._rejoins_until = 0.0
         self._on_state = on_state
         self._on_jobs = on_jobs
 
@@ -199,6 +201,21 @@ class HostWatch:
         return reply.refusal and f"{self.address}: {cut(reply.refusal)}"
 
     async def _watch(self) -> str:
+        """Watch the host, and return why it ends. If a link breaks, the watch goes on with another one."""
+        while True:
+            try:
+                return await self._watch_connection()
+            except grpc.aio.AioRpcError:
+                if (
+                    not self._channels.is_linked
+                    or not self.is_alive
+                    or time.monotonic() > self._rejoins_until
+                ):
+                    raise
+            self._is_rejoining = True
+            await asyncio.sleep(_REJOIN_S)
+
+    async def _watch_connection(self) -> str:
         async with self._channels.open(self.address, OPTIONS) as channel:
             # Without a decoder, the call gives bytes: gRPC would hide why a message cannot be decoded.
             call = channel.stream_stream(method("Watch"), messages.encode, None)()
@@ -211,6 +228,7 @@ class HostWatch:
                         # This raises the error of the call, if it has one.
                         status = await call.code()
                         return f"the host has ended the watch: {status.name}"
+                    self._rejoins_until = time.monotonic() + SILENT_S
                     # Even without a pause, other work of the supervisor has its turn.
                     await asyncio.sleep(pace.wait_s(self._take_message(_message(data)), time.monotonic()))
             finally:
@@ -230,14 +248,11 @@ class HostWatch:
 
     def _take_message(self, message: HostMessage) -> int:
         """Act on a message, and return its cost: as how many messages it counts."""
-        if isinstance(message, HostHello) == self.is_alive:
+        if isinstance(message, HostHello) == (self.is_alive and not self._is_rejoining):
             raise _Nonsense("it must greet once, and first")
         match message:
             case HostHello():
-                _check_version(message.host_api)
-                self.machine = message.machine
-                if not self._refusal:
-                    _log.info("cluster.watch.started", host=self.address, machine=message.machine)
+                self._take_greeting(message)
             case HostState():
                 return self._note_state(message)
             case HostTick():
@@ -252,6 +267,14 @@ class HostWatch:
             case HostEnded():
                 self._has_ended = True
         return 1
+
+    def _take_greeting(self, hello: HostHello) -> None:
+        _check_version(hello.host_api)
+        if self._channels.is_linked and hello.machine != self.address:
+            raise _Nonsense("it greets as another host than the one that has joined")
+        if not self._refusal and not self._is_rejoining:
+            _log.info("cluster.watch.started", host=self.address, machine=hello.machine)
+        self.machine, self._is_rejoining = hello.machine, False
 
     def _leave(self) -> None:
         self._is_leaving = True
@@ -290,16 +313,13 @@ class HostWatch:
         return 0 if is_first else round(_MESSAGES_A_SECOND)
 
     def _with_watched_address(self, state: HostState) -> HostState:
-        """Return a state whose address is the watched one, with the process's port."""
-        first, ports = self._place.port + 1, self._channels.ports
+        """Return a state whose address is that of the process for the workers of this gateway."""
         try:
-            port = parse_address(state.address).port
-        except ValueError:
-            port = 0
-        if first <= port < first + ports:
-            return msgspec.structs.replace(state, address=str(self._place._replace(port=port)))
-        reason = f"port {port} of a process is none of the {ports} after {self.address}"
-        return msgspec.structs.replace(state, address="", state="failed", reason=reason)
+            return msgspec.structs.replace(
+                state, address=self._channels.address_of(self.address, state.address)
+            )
+        except ValueError as error:
+            return msgspec.structs.replace(state, address="", state="failed", reason=str(error))
 
     def _tell(self, state: HostState) -> None:
         if self._is_leaving and state.state == "ready":
@@ -319,7 +339,8 @@ class HostWatch:
         self.states, self._processes, self._hello_digests = {}, {}, {}
         self._messages_read.clear()
         self.released_at = None
-        self.machine, self._is_leaving, self._has_ended = "", False, False
+        self.machine = ""
+        self._is_leaving = self._has_ended = self._is_rejoining = False
 
 
 def _cause_of(error: grpc.aio.AioRpcError) -> str:

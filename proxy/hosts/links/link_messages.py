@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from speech_engine.host.pipe_messages import Broken, Drain, Ready
+from speech_engine.redacted import Redacted
 
 SUBPROTOCOL = "voxgate.link.1"
 AGENT = "agent"
@@ -39,6 +40,19 @@ class BeginLinks(msgspec.Struct, frozen=True, tag="begin_links"):
     folder: str
     machine: str
     drain_s: float
+
+
+class BeginDialling(Redacted, msgspec.Struct, frozen=True, tag="begin_dialling"):
+    """The first message to a host's dialling process. `folder` has the sockets of its agent and processes.
+    `authority` is a file with an own authority, or "" for those of the system."""
+
+    gateways: tuple[str, ...]
+    api_key: str
+    machine: str
+    version: str
+    engines: tuple[str, ...]
+    folder: str
+    authority: str = ""
 
 
 class Gateways(msgspec.Struct, frozen=True, tag="gateways"):
@@ -91,6 +105,9 @@ LinkNews = HostJoined | HostGone | LinkFigures
 ToLinks = BeginLinks | Gateways | HostTargets | KeysRead | Drain
 OfLinks = Ready | Broken | LinkNews
 
+unpack_to_dialling: Callable[[bytes], BeginDialling | Drain] = msgspec.msgpack.Decoder(
+    BeginDialling | Drain
+).decode
 decode_joining: Callable[[bytes], Joining] = msgspec.msgpack.Decoder(Joining).decode
 unpack_to_links: Callable[[bytes], ToLinks] = msgspec.msgpack.Decoder(ToLinks).decode
 unpack_of_links: Callable[[bytes], OfLinks] = msgspec.msgpack.Decoder(OfLinks).decode

@@ -17,6 +17,7 @@ from proxy.config.clusters import ClusterSection
 from proxy.config.sections import Config, EngineSection, Server, Storage
 from proxy.hosts.cluster import cluster_hosts, watch
 from proxy.hosts.cluster.cluster_hosts import ClusterHosts
+from proxy.hosts.cluster.links_child import LinksChild
 from proxy.hosts.cluster.messages import HostHello, HostMessage, HostTick, ProcessLoad
 from speech_engine.host.cluster_messages import FORGOTTEN_S, AnnouncedHost, ClusterNews, HostLoad, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
@@ -39,7 +40,8 @@ class _Gateway:
         engines = {"xtts": EngineSection(plugin="xtts", cluster="gpu")}
         storage = Storage("postgresql://u:p@h/d")
         config = msgspec.structs.replace(config, storage=storage, engines=engines, clusters={"gpu": cluster})
-        self.hosts = ClusterHosts(config, self.told.append, _OWN)
+        no_tools: Any = None
+        self.hosts = ClusterHosts(config, self.told.append, _OWN, LinksChild(no_tools))
 
     @property
     def states(self) -> list[HostState]:
