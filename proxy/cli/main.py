@@ -230,6 +230,9 @@ def host(
     ] = None,
     listen: Annotated[str | None, typer.Option(help="ADDRESS:PORT in place of host.listen.")] = None,
     address: Annotated[str | None, typer.Option(help="The address that is announced to gateways.")] = None,
+    join: Annotated[
+        str | None, typer.Option(help="https://GATEWAY to dial, with the key in VOXGATE_HOST_KEY.")
+    ] = None,
     ends_with_stdin: Annotated[
         bool, typer.Option("--ends-with-stdin", help="End when standard input closes.")
     ] = False,
@@ -239,7 +242,7 @@ def host(
 
     from proxy.engines import registry
     from proxy.hosts.supervisor import hosted_specs
-    from proxy.processes.agent import run_host
+    from proxy.processes.agent import host_that_joins, run_host
     from proxy.telemetry import logs
 
     logs.configure_logs("host")
@@ -248,6 +251,8 @@ def host(
     config = load_config(
         config_file, {**os.environ, **{name: text for name, text in variables.items() if text}}
     )
+    if join is not None:
+        config = replace(config, host=host_that_joins(config.host, join, os.environ))
     unknown = [name for name in engine or () if name not in config.engines]
     if unknown:
         raise CommandRefused(f"engines: there is no [engines.{unknown[0]}] in {config.source}")

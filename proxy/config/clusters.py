@@ -14,7 +14,7 @@ _NAME_AND_PORT = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,4
 
 _File = Annotated[str, msgspec.Meta(description='a file, relative to the config file, or ""')]
 # Plain HTTP is for trials on one machine only: the key goes with it.
-_Gateway = Annotated[
+Gateway = Annotated[
     str, msgspec.Meta(pattern=r"^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*)?\Z")
 ]
 
@@ -68,7 +68,7 @@ class HostSection(Redacted, TlsFiles, frozen=True, forbid_unknown_fields=True):
     ] = ""
     ports: Annotated[int, msgspec.Meta(ge=1, le=1000, description="a number of ports, 1 to 1000")] = 64
     gateways: Annotated[
-        tuple[_Gateway, ...], msgspec.Meta(description='a list of addresses, ["https://…"]')
+        tuple[Gateway, ...], msgspec.Meta(description='a list of addresses, ["https://…"]')
     ] = ()
     api_key: Annotated[str, msgspec.Meta(description='"env:NAME" or "file:PATH", or ""')] = ""
 

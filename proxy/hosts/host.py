@@ -50,6 +50,15 @@ def sockets_in(runtime: Path) -> FindPlace:
     return find
 
 
+def named_sockets_in(runtime: Path) -> FindPlace:
+    """Return such places for a host that dials: its gateways know the names of the sockets alone."""
+
+    def find(name: str) -> HostPlace:
+        return HostPlace(str(runtime / f"{name}.sock"), name, is_watched=True)
+
+    return find
+
+
 class EngineSuspects:
     """The texts that may have killed an engine: they run alone, or are refused. All its hosts get them."""
 

@@ -12,20 +12,25 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
+import msgspec
 import structlog
 
-from proxy.config.clusters import HostAddress, HostSection, parse_address
+from proxy import __version__
+from proxy.config.clusters import Gateway, HostAddress, HostSection, parse_address
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
+from proxy.helpers.child import Child
+from proxy.helpers.child_supervisor import ChildSupervisor
 from proxy.hosts.cluster.certificates import UnusableCertificates, read_pair
 from proxy.hosts.cluster.host_credentials import server_credentials
 from proxy.hosts.cluster.messages import (
@@ -45,10 +50,12 @@ from proxy.hosts.cluster.messages import (
     method,
 )
 from proxy.hosts.figures import host_metrics
-from proxy.hosts.host import HostPlace
+from proxy.hosts.host import HostPlace, named_sockets_in
 from proxy.hosts.host_list import EngineSwitch, Hosts
+from proxy.hosts.links.link_messages import AGENT, BeginDialling
 from proxy.http.metrics_page import MetricsPage, WorkerMetrics
 from proxy.processes.host_announcement import announce_host
+from proxy.processes.runtime import runtime_base
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostTls, Watched
@@ -234,16 +241,22 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
 
 
 class Agent:
-    def __init__(self, config: Config, specs: tuple[HostedEngineSpec, ...]) -> None:
-        self._config = config
+    """A host. With a `folder` for its sockets it dials its gateways, else it listens for them."""
+
+    def __init__(
+        self, config: Config, specs: tuple[HostedEngineSpec, ...], folder: Path | None = None
+    ) -> None:
+        self._config, self._folder = config, folder
         environ = environ_for_hosts(os.environ, config.secrets)
-        self._hosts = Hosts(
-            specs, ProcessPorts(config.host), lambda state: self._service.tell_state(state), environ
-        )
+        places = ProcessPorts(config.host) if folder is None else named_sockets_in(folder)
+        self._hosts = Hosts(specs, places, lambda state: self._service.tell_state(state), environ)
         self._engines = tuple(spec.name for spec in specs)
         self._switch = EngineSwitch(self._hosts)
         self._service = AgentService(self._hosts, self._switch)
         self._stop_requested = asyncio.Event()
+        self._dialling = ChildSupervisor(
+            "dialling", self._begin_dialling, lambda *_state: None, lambda _message: None
+        )
         self._page = MetricsPage(
             config.server.metrics,
             workers=0,
@@ -267,27 +280,41 @@ class Agent:
         hosts_task = asyncio.create_task(self._hosts.run())
         stop_wait = asyncio.create_task(self._stop_requested.wait())
         side_tasks = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
-        announcement = announce_host(self._config.host, self._service.machine, self._engines)
-        announcement_task = asyncio.create_task(announcement)
-        announce(self._config.host.listen)
+        if self._folder is None:
+            announcement = announce_host(self._config.host, self._service.machine, self._engines)
+            announcement_task = asyncio.create_task(announcement)
+        else:
+            announcement_task = asyncio.create_task(self._dialling.run())
+        announce(self._config.host.listen or ", ".join(self._config.host.gateways))
         try:
             await asyncio.wait([hosts_task, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
             if not hosts_task.done():
-                announcement_task.cancel()
+                if self._folder is None:
+                    announcement_task.cancel()
                 await self._drain()
             await hosts_task
         finally:
+            await self._dialling.stop(0.0)
             for task in (stop_wait, announcement_task, *side_tasks):
                 task.cancel()
             await server.stop(None)
             self._page.stop()
         return 0
 
+    async def _begin_dialling(self) -> Child:
+        section, child = self._config.host, await Child.start("proxy.processes.dialling")
+        names = (self._service.machine, __version__, self._engines, str(self._folder), section.authority)
+        child.send(BeginDialling(section.gateways, section.api_key, *names))
+        return child
+
     def _bind(self) -> Any:
         section = self._config.host
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._service,))
+        if self._folder is not None:
+            server.add_insecure_port(messages.target(str(self._folder / f"{AGENT}.sock")))
+            return server
         address = str(parse_address(section.listen))
         try:
             if section.certificate:
@@ -321,6 +348,19 @@ async def _no_worker_metrics() -> list[WorkerMetrics]:
     return []
 
 
+def host_that_joins(section: HostSection, url: str, environ: Mapping[str, str]) -> HostSection:
+    """Return [host] for `--join`. Raises CannotServe without a key, or for no address of a gateway."""
+    key = environ.get("VOXGATE_HOST_KEY", "") or section.api_key
+    if not key:
+        raise CannotServe("VOXGATE_HOST_KEY is missing: a key of voxgate keys create --role host")
+    joining = msgspec.structs.replace(section, listen="", address="", gateways=(url,), api_key=key)
+    try:
+        msgspec.convert(joining.gateways, tuple[Gateway, ...])
+    except msgspec.ValidationError:
+        raise CannotServe(f"--join: {url} is no https://NAME; only loopback does without TLS") from None
+    return joining
+
+
 def run_host(
     config: Config,
     specs: tuple[HostedEngineSpec, ...],
@@ -329,8 +369,8 @@ def run_host(
     ends_with_stdin: bool,
 ) -> int:
     """Run until SIGTERM or Ctrl-C. Return the exit status, or raise CannotServe."""
-    if not config.host.listen:
-        raise CannotServe("host.listen: is missing; it is the address for gateways, such as 10.0.0.5:7070")
+    if not config.host.listen and not config.host.gateways:
+        raise CannotServe("host.gateways: is missing; or give --join https://GATEWAY")
     if not specs:
         raise CannotServe("engines: this host has none; add an [engines.NAME] that runs in a host")
     if not forbid_dumps():
@@ -338,9 +378,15 @@ def run_host(
     with ExitStack() as stack:
         # Several `voxgate host` on one machine share this folder, because it has the models.
         stack.enter_context(data_folder.lock_data_folder(Path(config.data), is_shared=True))
+        folder = None
+        if not config.host.listen:
+            made = tempfile.TemporaryDirectory(
+                prefix="voxgate-", dir=runtime_base(), ignore_cleanup_errors=True
+            )
+            folder = Path(stack.enter_context(made))
 
         async def run() -> int:
             # The agent is made in the loop, because gRPC's server belongs to the loop in which it is made.
-            return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
+            return await Agent(config, specs, folder).run(announce, ends_with_stdin=ends_with_stdin)
 
         return asyncio.run(run())
