@@ -35,7 +35,7 @@ class LinkEndpoint:
 
     def __init__(self, data: str, clusters: Collection[str]) -> None:
         self._data, self._clusters = Path(data), clusters
-        summary = "The link of a host to this gateway: a WebSocket, see docs/hosts.md"
+        summary = "The link of a host to this gateway: a WebSocket, see docs/machines.md"
         self.endpoint = Endpoint("GET", _PATH, self, "open_link", summary, {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
