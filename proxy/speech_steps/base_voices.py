@@ -98,6 +98,7 @@ class BaseVoices:
         configured = [each for each in catalogue.configured.offered() if each.id not in known_names()]
         bound = [binding for voice in (*own.listed, *configured) for binding in voice.bindings]
         self._persons = {(each.engine, each.voice) for each in bound}
+        self._found: dict[tuple[str, str, str | None], VoiceInfo | None] = {}
 
     def voice_for(self, voice: Voice, tag: str, unknown: Iterable[str] = ()) -> Voice:
         """Return a voice with the base voice of each engine that speaks a language. The engines that are
@@ -112,6 +113,12 @@ class BaseVoices:
     def find(self, engine: str, tag: str, gender: str | None) -> VoiceInfo | None:
         """Return the engine's first voice of a gender in a language that it speaks, or else the first in the
         language."""
+        key = (engine, tag, gender)
+        if key not in self._found:
+            self._found[key] = self._find(*key)
+        return self._found[key]
+
+    def _find(self, engine: str, tag: str, gender: str | None) -> VoiceInfo | None:
         if not any(info.speaks and speaks(info, tag) for info in self._catalogue.live[engine].models()):
             return None
         able = [
