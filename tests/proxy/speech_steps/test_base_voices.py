@@ -1,6 +1,8 @@
 """An account's voice on engines that cannot speak it: they speak with a voice of their own, and another model
 repeats that in the account's voice."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -9,16 +11,17 @@ from typing import Any
 import pytest
 import structlog
 from msgspec.structs import replace
+from starlette.types import Message
 
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
 from proxy.features.admin import verify
-from speech_engine import Context, EngineUnavailable, Event, Language, ModelInfo, Plugin, VoiceInfo
+from speech_engine import Context, EngineUnavailable, Event, Language, ModelInfo, Plugin, Started, VoiceInfo
 from speech_engine.values import EngineVoice, Samples, SpeechJob, Trained
 from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.api.inside import Inside, NoSettings, envelope, inside
 from tests.proxy.api.owning import agree, clone, new_key
-from tests.proxy.api.scripted import Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.replies import json_of
 
 CONFIG = """
@@ -50,6 +53,7 @@ consent = "waived"
 """
 
 
+BODY = {"model": "tts-1", "voice": "Ana", "input": "Hello.", "language": "en", "response_format": "pcm"}
 _VOICES = (("joe", "en", "male"), ("ana", "pt", "female"), ("eve", "en", "female"), ("jim", "en", "male"))
 
 
@@ -288,3 +292,67 @@ async def test_an_entry_says_in_which_languages_others_speak_for_a_voice(tmp_pat
         assert "through" not in listed[0]
         listed = (await server.ask("GET", "/v1/audio/voices?mine=true&language=th")).json()["data"]
         assert listed == []
+
+
+@pytest.mark.parametrize("end", ["voice", "account"])
+async def test_what_ends_the_voice_ends_its_speech_within_a_second(tmp_path: Path, end: str) -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0.05)
+
+    slowly = [step for event in sound(20.0) for step in (event, wait)]
+    asked = engines(one=Speaking(Started(RATE_HZ), *slowly))
+    async with opened(tmp_path, asked, "timed") as server:
+        voice = await bring(server)
+        began = asyncio.Event()
+
+        async def note(message: Message) -> None:
+            if message.get("body"):
+                began.set()
+
+        speaking = asyncio.create_task(server.raw_speech(BODY, on_sent=note))
+        await asyncio.wait_for(began.wait(), 20.0)
+        # A consent that a voice needs is there as long as the voice.
+        kept = await server.ask("DELETE", f"/v1/audio/voice_consents/{voice['consent']}")
+        assert (kept.status_code, speaking.done()) == (409, False)
+        paths = {
+            "voice": f"/v1/audio/voices/{voice['id']}",
+            "account": f"/admin/accounts/{server.account.id}",
+        }
+        key = server.admin_key if end == "account" else server.key
+        since = time.monotonic()
+        ending = asyncio.create_task(server.ask("DELETE", paths[end], key=key))
+        messages = await asyncio.wait_for(speaking, 20.0)
+        took_s = time.monotonic() - since
+        assert (await ending).status_code == 200
+        assert messages[-1]["more_body"], "the answer is broken off"
+        (row,) = await server.usage()
+        ended = ("failed", "voice_not_found") if end == "voice" else ("left", None)
+        assert (row.outcome, row.error) == ended
+        assert row.credits == pytest.approx(1_500_000 * row.samples / 24_000, abs=2), "of what was sent"
+        assert row.samples < 24_000 * 5
+        assert list(await server.worker.store.read("SELECT * FROM holds", {})) == []
+        assert (await verify.verify(server.worker.store)).is_clean
+        files = [each for each in (tmp_path / "data").rglob("*") if "cache" in str(each) and each.is_file()]
+        assert [each for each in files if each.stat().st_size > 1000] == []
+    assert took_s < 1.0
+    assert asked["one"].open == 0
+
+
+@pytest.mark.parametrize("stated_hz", [16_000, 48_000])
+async def test_a_base_engine_of_another_rate_than_stated_sounds_right(tmp_path: Path, stated_hz: int) -> None:
+    asked = engines(one=Speaking(*spoken(0.5, stated_hz)))
+    async with opened(tmp_path, asked) as server:
+        await bring(server)
+        answer = await speech(server)
+        assert len(answer.content) / 2 / 24_000 == pytest.approx(0.5, abs=0.1)
+
+
+async def test_a_base_engine_that_changes_its_rate_is_broken_off(tmp_path: Path) -> None:
+    changing = [Started(RATE_HZ), *sound(0.5), *spoken(0.5, 16_000)]
+    asked = engines(one=Speaking(*changing), two=Speaking(*changing))
+    async with opened(tmp_path, asked, "timed") as server:
+        await bring(server)
+        messages = await server.raw_speech(BODY)
+        (row,) = await server.usage()
+        assert (row.outcome, row.credits) == ("failed", 0)
+    assert messages[0]["status"] == 503 or messages[-1]["more_body"], "never two rates in one answer"
