@@ -207,6 +207,20 @@ async def test_a_voice_is_refused_before_an_engine_hears(
     assert [asked[name].jobs for name in ("one", "two", "mute")] == [[], [], []]
 
 
+async def test_an_explanation_names_the_model_that_repeats(tmp_path: Path) -> None:
+    async with opened(tmp_path, engines()) as server:
+        await bring(server)
+        asked = {"model": "tts-1", "voice": "Ana", "input": "Hello.", "language": "en", "account": "ada"}
+        answer = await server.administer("POST", "route/explain", asked)
+        (part,) = answer.json()["parts"]
+        assert [(each["voice"], each["repeated_by"]) for each in part["candidates"]] == [
+            ("eve", "mute/standard"),
+            ("joe", "mute/standard"),
+        ]
+        plain = await server.administer("POST", "route/explain", {**asked, "voice": "alloy"})
+        assert "repeated_by" not in plain.json()["parts"][0]["candidates"][0]
+
+
 async def test_the_voice_of_another_account_is_unknown(tmp_path: Path) -> None:
     asked = engines()
     async with opened(tmp_path, asked) as server:
