@@ -1,6 +1,7 @@
 """An account's voice while an engine starts that may speak it itself, or that is the converter."""
 
 import pytest
+from msgspec.structs import replace
 
 from policies.lexicon import Lexicons
 from policies.plans import UNLIMITED, build_terms
@@ -55,6 +56,14 @@ def test_an_engine_that_starts_may_speak_the_recordings_itself() -> None:
     for voice, state in ((RECORDED, "failed"), (TRAINED, "starting")):
         (part,) = planned(voice, pocket=Coming(state), rvc=converter()).parts
         assert part.candidates[0].base == "near/v"
+
+
+def test_a_recording_whose_words_are_being_heard_is_waited_for() -> None:
+    reader = InProcessEngine(Scripted(speaks_samples=True, needs_sample_text=True), 0)
+    (part,) = planned(RECORDED, pocket=reader, rvc=converter()).parts
+    assert part.candidates[0].base == "near/v"
+    with pytest.raises(InvalidRequest, match="its words are being heard"):
+        planned(replace(RECORDED, awaits_words=True), pocket=reader, rvc=converter())
 
 
 def test_a_converter_that_starts_is_waited_for() -> None:

@@ -59,7 +59,7 @@ def _engine(tag: str, **more: object) -> Scripted:
     return Scripted(languages=(Language(tag),), **more)
 
 
-def _catalogue(converter: str = "", **engines: Scripted | None) -> Catalogue:
+def _catalogue(converter: str = "", /, **engines: Scripted | None) -> Catalogue:
     """A catalogue of engines. None has not been up yet."""
     live: dict[str, LiveEngine] = {
         name: HostedEngine(name) if engine is None else InProcessEngine(engine, 0)
