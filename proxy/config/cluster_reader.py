@@ -33,6 +33,9 @@ def read_host(reader: Reader, value: object, environ: Mapping[str, str], folder:
         if section.announced_address.name in ("0.0.0.0", "::"):
             reader.fault("host.address", "is missing: where others reach this machine")
         section = _with_absolute_files(reader, section, "host", folder, [section.listen])
+    elif section.authority:
+        # It is that of the gateways that this host dials.
+        section = replace(section, authority=str((folder / section.authority).absolute()))
     for one, other in (("gateways", "api_key"), ("api_key", "gateways")):
         if getattr(section, one) and not getattr(section, other):
             reader.fault(f"host.{other}", f"is missing: host.{one} needs it")

@@ -73,6 +73,9 @@ def _server_findings(config: Config, running_address: str) -> list[Finding]:
     server = config.server
     metrics = ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none")
     if config.host.is_used:
+        if config.host.gateways and not config.host.listen:
+            gateways = ", ".join(config.host.gateways)
+            return [ok("address", f"none: voxgate host dials {gateways}", name="no port"), metrics]
         host_text = f"voxgate host, with its processes on the {config.host.ports} ports behind"
         return [ok("address", host_text, name=config.host.listen or "--listen"), metrics]
     listens = f"; the running server listens on {running_address}" if running_address else ""

@@ -157,8 +157,12 @@ class Dialler:
         self._changed.set()
 
     def _count_lacking(self) -> int:
+        return self._count_short() + _SPARE * max(0, self._of - len(self._waiting))
+
+    def _count_short(self) -> int:
+        """Return how many links the gateways lack that were met."""
         short = [_SPARE + self._wanted[each] - len(links) for each, links in self._waiting.items()]
-        return sum(max(0, count) for count in short) + _SPARE * max(0, self._of - len(self._waiting))
+        return sum(max(0, count) for count in short)
 
     async def _dial_on(self) -> None:
         pause_s, dialling = _FIRST_PAUSE_S, set[asyncio.Task[bool]]()
@@ -174,14 +178,24 @@ class Dialler:
                     change.cancel()
                 done = {each for each in dialling if each.done()}
                 dialling -= done
-                if not all(each.result() for each in done) or self._surpluses >= _MOST_SURPLUSES:
-                    await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+                has_failed = not all(each.result() for each in done)
+                if has_failed or self._surpluses >= _MOST_SURPLUSES:
+                    await self._rest(pause_s * random.uniform(0.5, 1.0), has_failed=has_failed)
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 elif done:
                     pause_s = _FIRST_PAUSE_S
         finally:
             for task in dialling:
                 task.cancel()
+
+    async def _rest(self, pause_s: float, *, has_failed: bool) -> None:
+        """Pause. While one gateway cannot be met, the others still get their links soon."""
+        await asyncio.sleep(min(pause_s, _FIRST_PAUSE_S))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s - _FIRST_PAUSE_S):
+                while has_failed or not self._count_short():
+                    self._changed.clear()
+                    await self._changed.wait()
 
     async def _dial(self) -> bool:
         """Open one link. Return whether a gateway has greeted."""

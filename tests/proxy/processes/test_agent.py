@@ -9,6 +9,7 @@ import pytest
 from proxy.config.clusters import HostSection
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
+from proxy.errors import CannotServe
 from proxy.hosts.cluster.messages import (
     GatewayHello,
     HostHello,
@@ -20,7 +21,7 @@ from proxy.hosts.cluster.messages import (
 from proxy.hosts.host import HostPlace
 from proxy.hosts.host_list import EngineSwitch, Hosts
 from proxy.processes import agent
-from proxy.processes.agent import Agent, AgentService
+from proxy.processes.agent import Agent, AgentService, host_that_joins
 from speech_engine.host.pipe_messages import HostState
 from tests.server import free_port
 from tests.speech_engine.host.simulated_time import simulated
@@ -94,3 +95,16 @@ async def test_an_agent_ends_with_the_error_of_its_hosts(monkeypatch: pytest.Mon
         with pytest.raises(OverflowError, match="no such port"):
             await serving.run(announced.append, ends_with_stdin=False)
     assert announced == [section.listen]
+
+
+def test_a_host_that_joins_dials_one_gateway_with_the_key_of_its_environment() -> None:
+    section, environ = HostSection(listen="127.0.0.1:7070", authority="ca.pem"), {"VOXGATE_HOST_KEY": "vg-1"}
+    joining = host_that_joins(section, "https://tts.example.org", environ)
+    assert (joining.listen, joining.gateways) == ("", ("https://tts.example.org",))
+    assert (joining.api_key, joining.authority) == ("vg-1", "ca.pem")
+    assert host_that_joins(HostSection(api_key="vg-2"), "http://127.0.0.1:8000", {}).api_key == "vg-2"
+    for url in ("http://tts.example.org", "tts.example.org", "https://me:secret@tts.example.org"):
+        with pytest.raises(CannotServe, match="only loopback does without TLS"):
+            host_that_joins(section, url, environ)
+    with pytest.raises(CannotServe, match="VOXGATE_HOST_KEY is missing"):
+        host_that_joins(section, "https://tts.example.org", {})

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from proxy.hosts.cluster import links_child
+from proxy.hosts.cluster import watch as watch_module
 from proxy.hosts.cluster.links_child import LinkChannels, LinksChild, machines_of
 from proxy.hosts.cluster.messages import HostHello, HostTick
 from proxy.hosts.cluster.watch import HostWatch
@@ -141,7 +142,10 @@ async def test_the_links_of_a_revoked_key_end(tmp_path: Path, monkeypatch: pytes
         other.socket.close()
 
 
-async def test_a_watch_goes_on_over_another_link_and_over_a_new_links_process(tmp_path: Path) -> None:
+async def test_a_watch_goes_on_over_another_link_and_over_a_new_links_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "SILENT_S", 60.0)  # a busy machine starts a process late
     agent = str(tmp_path / "agent.sock")
     ready = HostState("tone", 0, 1, "ready", address="tone.0.1", hello=encoded_hello())
     server = grpc.aio.server()
@@ -167,6 +171,7 @@ async def test_a_watch_goes_on_over_another_link_and_over_a_new_links_process(tm
         await soon(lambda: len(states) > 1)
         assert [(each.state, each.address) for each in states] == [("ready", address)] * 2
         assert (watch.lost, watch.is_alive) == (0, True)
+        watch._rejoins_until = 0.0
         host.cancel()
         await asyncio.wait([host])
         await soon(lambda: states[-1].state == "gone")

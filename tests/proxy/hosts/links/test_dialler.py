@@ -167,6 +167,24 @@ async def test_a_gateway_that_is_never_met_is_dialled_ever_more_seldom(
         assert gateways.dials == dials
 
 
+async def test_a_pause_after_surpluses_ends_when_a_gateway_that_was_met_needs_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialler, "_FIRST_PAUSE_S", 0.0)
+    url = "http://127.0.0.1:1"
+    host = Dialler(url, BeginDialling((url,), "vg-secret", MACHINE, "1.2", (), str(tmp_path)))
+    async with asyncio.timeout(_MOST_S):
+        resting = asyncio.create_task(host._rest(100.0, has_failed=False))
+        failed = asyncio.create_task(host._rest(100.0, has_failed=True))
+        await asyncio.sleep(0)
+        host._waiting["mch_1"] = set()  # both of its links are used
+        host._changed.set()
+        await resting
+        assert not failed.done()
+        failed.cancel()
+        await asyncio.wait([failed])
+
+
 async def test_links_that_end_are_dialled_anew_and_more_when_more_are_wanted(tmp_path: Path) -> None:
     async with asyncio.timeout(_MOST_S), _dialling(tmp_path) as (gateways, _):
         await soon(lambda: gateways.waiting() == [2])
