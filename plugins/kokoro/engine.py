@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
+from plugins.kokoro.model_format import SPEED, STYLE_SIZE, KokoroModel, StyleVoice
+from plugins.kokoro.pads import without_pads
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text
+from plugins.kokoro.reading import SHARED_OFFSET, cut_phrases, cut_piece, read_text
+from plugins.kokoro.thai import ThaiReader
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine
@@ -46,6 +48,7 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         super().__init__(settings, share, context, voices, phonemize, threads)
         self._model = model
         self._network = network
+        self._thai = ThaiReader(model.words, model.symbols, phonemize)
         # With this, a new text waits while others cannot be spoken as fast as they are heard.
         self.batch = self._listeners
         self._styles = Path(settings.model_path) / "voices.npz"
@@ -53,6 +56,10 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     def read(self, text: str, voice: Speaker, sounds_before: int) -> list[Piece]:
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         sounds_before += SHARED_OFFSET if self.is_shared else 0
+        if voice.reading.has_words:
+            return cut_phrases(
+                self._thai.read(text, voice.reading.espeak), self._model.symbols, sounds_before
+            )
         name = max(voice.parts, key=lambda part: part[1])[0].name
         return read_text(text, voice.reading, self._model.symbols, self._phonemize, sounds_before, name)
 
@@ -70,15 +77,20 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
     ) -> Iterator[NDArray[np.float32]]:
         style = np.sum([weight * self._style(part, piece.sounds) for part, weight in voice.parts], axis=0)
+        names = self._model.names
         values = {
-            self._model.tokens_input: np.array([piece.numbers], np.int64),
-            STYLE: style[np.newaxis],
+            names.tokens: np.array([piece.numbers], np.int64),
+            names.style: style[np.newaxis],
             SPEED: np.array([speed * piece.pace], np.float32),
         }
-        outputs = filter(None, (self._model.output, self._model.lengths))
+        outputs = filter(None, (names.sound, names.lengths))
         sound, *lengths = network.sound_and([*outputs], values, RATE_HZ, stop)
+        starts = sound_starts(lengths[0], len(piece.numbers), len(sound)) if lengths else None
+        if starts is not None and voice.reading.has_words:
+            cut, sound = without_pads(sound, starts[1], starts[-2])
+            starts = np.clip(starts - cut, 0, len(sound))
         stays = without_halts(sound, speed)
-        if lengths and (starts := sound_starts(lengths[0], len(piece.numbers), len(sound))) is not None:
+        if starts is not None:
             # Each sound is one behind its number, as the first number is a pad.
             samples = np.interp([word.sound + 1 for word in piece.words], range(len(starts)), starts)
             stop.word_samples = np.append(0, np.cumsum(stays))[np.rint(samples).astype(int)].tolist()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from plugins.kokoro.model_format import Reading
-from plugins.kokoro.word_places import word_places
+from plugins.kokoro.word_places import Phrase, word_places
 from speech_engine import UnsupportedText
 from speech_engine.text.sounds import (
     Phonemize,
@@ -67,16 +67,31 @@ def read_text(
 
     Raise UnsupportedText.
     """
-    pieces: list[Piece] = []
+    sentences = phonemize(safe_text(text), reading.espeak, ())
     haste = _HASTE.get(voice, _HASTE.get(reading.tag[:2], 0.0))
-    for sentence in phonemize(safe_text(text), reading.espeak, ()):
-        known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
-        for piece in _pieces(known, symbols, sounds_before, haste, word_places(text, known)):
-            pieces.append(piece)
-            sounds_before += piece.sounds
+    return cut_phrases(_phrases(text, reading, symbols, sentences), symbols, sounds_before, haste)
+
+
+def cut_phrases(
+    phrases: Iterable[Phrase], symbols: Mapping[str, int], sounds_before: int = 0, haste: float = 0.0
+) -> list[Piece]:
+    """Return the pieces of phrases, as `read_text` does."""
+    pieces: list[Piece] = []
+    for phrase in phrases:
+        made = list(_pieces(phrase.sounds, symbols, sounds_before, haste, phrase.words))
+        sounds_before += sum(piece.sounds for piece in made)
+        pieces += (piece._replace(ends=phrase.ends) if piece.ends == "sentence" else piece for piece in made)
     if not pieces:
         raise UnsupportedText("The text has nothing that this voice can speak.")
     return pieces
+
+
+def _phrases(
+    text: str, reading: Reading, symbols: Mapping[str, int], sentences: Iterable[Sequence[str]]
+) -> Iterator[Phrase]:
+    for sentence in sentences:
+        known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
+        yield Phrase(known, word_places(text, known))
 
 
 def cut_piece(piece: Piece, symbols: Mapping[str, int], most: int) -> list[Piece]:
