@@ -172,11 +172,31 @@ def pull_and_use(
     return CommandResult(row, status=1 if fault else 0, then=then)
 
 
+def find_natural_voice(tag: str) -> GalleryModel:
+    """Return the natural model of a language. Raise CommandRefused."""
+    if (listed := open_galleries(registry.load()).natural_voice(tag)) is None:
+        refusal = f"no natural model that may be sold speaks {tag[:80]!r}"
+        raise CommandRefused(f"{refusal}. See voxgate models search --language {tag[:80]}")
+    return listed
+
+
+def add_natural_voice(here: CommandContext, listed: GalleryModel) -> CommandResult:
+    """Pull a natural model beside the first ones, and use it. Raise CommandRefused."""
+    config = here.config()
+    _require_no_own(config, listed.plugin)
+    say(*licence_lines(listed))
+    return pull_and_use(here, config, listed, PullOrder(), builds=True, uses=True)
+
+
+def _require_no_own(config: Config, plugin: str) -> None:
+    if own := own_sections(config, plugin):
+        raise CommandRefused(f"your own [engines.{own[0]}] decides for {plugin}, so nothing was fetched")
+
+
 def add_quick_voice(here: CommandContext, tag: str) -> CommandResult:
     """Pull the voice that stands in for the first models in a language, and use it. Raise CommandRefused."""
     config, galleries = here.config(), open_galleries(registry.load())
-    if own := own_sections(config, QUICK):
-        raise CommandRefused(f"your own [engines.{own[0]}] decides for {QUICK}, so nothing was fetched")
+    _require_no_own(config, QUICK)
     if (listed := galleries.quick_voice(tag)) is None:
         found = f"no voice of {QUICK} that may be sold can stand in for {tag[:80]!r}"
         raise CommandRefused(f"{found}. See voxgate models search --language {tag[:80]}")

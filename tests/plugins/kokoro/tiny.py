@@ -29,6 +29,8 @@ VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0}
 FOR_EVER = 1 << 40
 FRAME = 600
 """The samples of a unit of the lengths. A network that tells lengths makes each sound two units long."""
+LENGTHS_SPEED = piper_tiny.TONE_SAMPLES * RATE_HZ / piper_tiny.RATE_HZ / (2 * FRAME)
+"""The speed for `heard` of a network that tells lengths."""
 
 
 class Lengths(NamedTuple):

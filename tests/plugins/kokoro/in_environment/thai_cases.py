@@ -18,8 +18,6 @@ from speech_engine.model_files import UnusableModel
 from tests.plugins.kokoro import tiny
 from tests.plugins.kokoro.in_environment.engine_cases import job, spoken
 from tests.plugins.kokoro.in_environment.word_time_cases import RATE_HZ, heard, symbol_at
-from tests.plugins.piper import tiny as piper_tiny
-from tests.plugins.piper.tiny import TONE_SAMPLES
 
 TEXT = "สวัสดีครับ ไปน้ำ"
 WRITTEN = "sa↓.wat↓.diː→ kʰrap↑ paj→ naːm↑"
@@ -27,7 +25,7 @@ WRITTEN = "sa↓.wat↓.diː→ kʰrap↑ paj→ naːm↑"
 
 def symbols(pcm: bytes) -> str:
     """Return what is heard of a network that makes each sound two frames long."""
-    return tiny.heard(pcm, speed=TONE_SAMPLES * RATE_HZ / piper_tiny.RATE_HZ / (2 * tiny.FRAME))
+    return tiny.heard(pcm, speed=tiny.LENGTHS_SPEED)
 
 
 @asynccontextmanager
