@@ -87,7 +87,7 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         sound, *lengths = network.sound_and([*outputs], values, RATE_HZ, stop)
         starts = sound_starts(lengths[0], len(piece.numbers), len(sound)) if lengths else None
         if starts is not None and voice.reading.has_words:
-            cut, sound = without_pads(sound, starts[1], starts[-2])
+            cut, sound = without_pads(sound, int(starts[1]), int(starts[-2]))
             starts = np.clip(starts - cut, 0, len(sound))
         stays = without_halts(sound, speed)
         if starts is not None:

@@ -7,9 +7,7 @@ and whether the syllable is short or ends in a stop decide the tone. A word is r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
 
 _SOUNDS = (
     *(("t͡ɕʰ", "ʨʰ"), ("t͡ɕ", "ʨ"), ("˩˩˦", "↗"), ("˥˩", "↘"), ("˦˥", "↑"), ("˨˩", "↓"), ("˧", "→")),
@@ -37,11 +35,8 @@ _FINALS = _by_letter(
 # fmt: on
 _STOPS = ("k", "t", "p", "ʔ")
 _MARKS = "่้๊๋"
-_TONES = {"high": "↗↓↓↓↘↑↗", "middle": "→↓↓↓↘↑↗", "low": "→↑↘↘↑↑↗"}
-"""By class: of a live syllable without a mark, of a short and of a long dead one, and with each mark."""
 _SHORT = {"ɔː": "ɔ", "ɛː": "ɛ", "eː": "e"}
 """Vowels that a mark makes short before some finals."""
-_LOAN_VOWELS, _LOAN_FINALS = ("iː", "eː", "ɛː"), "คจชทฟ"
 
 _PARTS = {
     "C": "(?P<onset>[กขคตปผพดบฟท]ร(?!ร)|[กขคปผพบฟ]ล|[กขค]ว|ห[งญณนมยรลว]|[จซศส]ร(?!ร)|อย(?=[ู่]า?)|[ก-ฮ])",
@@ -57,20 +52,23 @@ _FORMS = (
     ("เCีTยะ", "ia", "ʔ"), ("เCีTยF", "ia", ""), ("เCีTย", "ia", ""), ("เCืTอF", "ɯa", ""), ("เCืTอ", "ɯa", ""),
     ("CัTวะ", "ua", "ʔ"), ("CัTว", "ua", ""), ("CTวF", "ua", ""), ("เCTาะ", "ɔ", "ʔ"), ("เCTา", "a", "w"),
     ("เCTอะ", "ɤ", "ʔ"), ("เCTอF", "ɤː", ""), ("เCTอ", "ɤː", ""), ("เCิTF", "ɤː", ""), ("เCTย", "ɤː", "j"),
-    ("เC็F", "e", ""), ("แC็F", "ɛ", ""), ("เCTะ", "e", "ʔ"), ("แCTะ", "ɛ", "ʔ"), ("โCTะ", "o", "ʔ"),
+    ("เCT็F", "e", ""), ("แCT็F", "ɛ", ""), ("เCTะ", "e", "ʔ"), ("แCTะ", "ɛ", "ʔ"), ("โCTะ", "o", "ʔ"),
     ("แKT", "ɛː", ""), ("เCTF", "eː", ""), ("แCTF", "ɛː", ""), ("โCTF", "oː", ""), ("เCT", "eː", ""),
     ("แCT", "ɛː", ""), ("โCT", "oː", ""), ("ไCTย", "a", "j"), ("[ไใ]CT", "a", "j"), ("CTรรF", "a", ""),
     ("CTรร", "a", "n"), ("CTำ", "a", "m"), ("C็อTF", "ɔ", ""), ("CัTF", "a", ""), ("CTอF", "ɔː", ""),
     ("CTอ", "ɔː", ""), ("CTาF", "aː", ""), ("CTา", "aː", ""), ("CTะ", "a", "ʔ"), ("CิTF", "i", ""),
     ("CีTF", "iː", ""), ("CึTF", "ɯ", ""), ("CืTF", "ɯː", ""), ("CุTF", "u", ""), ("CูTF", "uː", ""),
     ("CิT", "i", "ʔ"), ("CีT", "iː", ""), ("CึT", "ɯ", "ʔ"), ("CืTอ?", "ɯː", ""), ("CุT", "u", "ʔ"),
-    ("CูT", "uː", ""), ("CTร", "ɔː", "n"), ("CTF", "o", ""), ("C็", "ɔ", "ʔ"),
+    ("CูT", "uː", ""), ("CTร", "ɔː", "n"), ("CTF", "o", ""), ("CT็", "ɔ", "ʔ"),
 )
 """The vowel forms, with the vowel and the final that a form without F has. Earlier ones win."""
 # fmt: on
 _S_FOR_TR = re.compile("[แโไ]?ทร(?:[งวมก]|า[บยมก]|ัพ|ุ|ี)")
 """The native words in which ทร is an s."""
-_SPELT = (("(?<=[กตทปศส])ฤ", "ริ"), ("ฤๅ", "รือ"), ("ฤ", "รึ"), ("ฦๅ", "ลือ"), ("ฦ", "ลึ"))
+_SPELT = (("(?<=[กตทปศส])ฤ", "ริ"), ("ฤๅ", "รือ"), ("ฤ", "รึ"), ("ฦๅ", "ลือ"), ("ฦ", "ลึ"), ("^([ก-ฮ])$", r"\1อ"))
+"""What is read as if it were written so. A letter alone is said by its name."""
+_INNER_STOP = re.compile(r"ʔ(?=[→↓↘↑↗]\.)")
+"""A short open syllable ends in a stop only at the end of its word."""
 _SYLLABLE, _LAST, _LONE, _SILENT = 2, 3, 6, 10
 """The costs of a syllable, of a silent last letter, of a letter with a vowel that is not written, and of any
 other silent one."""
@@ -83,52 +81,23 @@ def network_sounds(ipa: str) -> str:
     return ipa
 
 
-class _Syllable(NamedTuple):
-    """`stop` ends a short open syllable, if it is the last one of its word."""
-
-    body: str
-    stop: str
-    tone: str
-
-
-class _Way(NamedTuple):
-    """A way to read the beginning of a word."""
-
-    cost: int
-    syllables: tuple[_Syllable, ...] = ()
-
-
 def read_word(word: str) -> str:
     """Return the sounds of a word. Signs without a letter are silent."""
     for written, as_if in _SPELT:
         word = re.sub(written, as_if, word)
-    best: list[_Way | None] = [_Way(0), *[None] * len(word)]
-    for at in range(len(word)):
-        if (before := best[at]) is None:
-            continue
-        for end, cost, syllables in _next(word, at):
-            known, total = best[end], before.cost + cost
-            if known is None or total < known.cost:
-                best[end] = _Way(total, before.syllables + syllables)
-    syllables = best[-1].syllables if best[-1] is not None else ()
-    return ".".join(
-        each.body + (each.stop if number == len(syllables) else "") + each.tone
-        for number, each in enumerate(syllables, 1)
-    )
-
-
-def _next(word: str, at: int) -> Iterator[tuple[int, int, tuple[_Syllable, ...]]]:
-    """Yield where a step from `at` may end, what it costs, and what is said."""
-    for pattern, vowel, final in _forms():
-        if found := pattern.match(word, at):
-            yield found.end(), _SYLLABLE, (_syllable(found, vowel, final),)
-    letter = word[at]
-    if letter in _INITIALS:
-        is_name = len(word) == 1
-        tone = _TONES[_class(letter)][not is_name]
-        said = _Syllable(_INITIALS[letter] + ("ɔː" if is_name else "a"), "" if is_name else "ʔ", tone)
-        yield at + 1, _LONE, (said,)
-    yield at + 1, _LAST if 0 < at == len(word) - 1 else _SILENT, ()
+    ways: list[tuple[int, tuple[str, ...]]] = [(0, ()), *[(_SILENT * len(word) + 1, ())] * len(word)]
+    for at, letter in enumerate(word):
+        cost, before = ways[at]
+        steps = [(at + 1, _LAST if 0 < at == len(word) - 1 else _SILENT, "")]
+        if letter in _INITIALS:
+            steps.append((at + 1, _LONE, f"{_INITIALS[letter]}aʔ{_tones(letter)[1]}"))
+        for pattern, vowel, final in _forms():
+            if found := pattern.match(word, at):
+                steps.append((found.end(), _SYLLABLE, _syllable(found, vowel, final)))
+        for end, more, syllable in steps:
+            if cost + more < ways[end][0]:
+                ways[end] = cost + more, (*before, syllable)
+    return _INNER_STOP.sub("", ".".join(filter(None, ways[-1][1])))
 
 
 @cache
@@ -139,18 +108,29 @@ def _forms() -> tuple[tuple[re.Pattern[str], str, str], ...]:
     )
 
 
-def _syllable(found: re.Match[str], vowel: str, final: str) -> _Syllable:
+def _tones(onset: str) -> str:
+    """Return the tones of a live syllable without a mark, of a short and of a long dead one, and with each
+    mark."""
+    return "↗↓↓↓↘↑↗" if onset[0] in _HIGH else "→↑↘↘↑↑↗" if onset[0] in _LOW else "→↓↓↓↘↑↗"
+
+
+def _syllable(found: re.Match[str], vowel: str, final: str) -> str:
     parts = found.groupdict(default="")
-    mark, letter = parts.get("mark", ""), parts.get("final", "")
+    onset, mark, letter = parts["onset"], parts["mark"], parts.get("final", "")
     final = _FINALS[letter] if letter else final
-    tones = _TONES[_class(parts["onset"])]
     vowel = _length(vowel, mark, final, parts["tail"])
     is_long = "ː" in vowel or (len(vowel) == 2 and final != "ʔ")
-    tone = tones[3 + _MARKS.index(mark)] if mark else tones[(1 + is_long) * (final in _STOPS)]
-    if tone == "↘" and not mark and vowel in _LOAN_VOWELS and letter and letter in _LOAN_FINALS:
+    tone = _tones(onset)[3 + _MARKS.index(mark) if mark else (1 + is_long) * (final in _STOPS)]
+    # Loans from English are high.
+    if tone == "↘" and not mark and vowel in ("iː", "eː", "ɛː") and letter in tuple("คจชทฟ"):
         tone = "↑"
-    stop = final if final == "ʔ" else ""
-    return _Syllable(_initial(found, parts["onset"]) + vowel + final.removesuffix("ʔ"), stop, tone)
+    if onset == "ทร" and _S_FOR_TR.match(found.string, found.start()):
+        initial = "s"
+    elif len(onset) == 2 and onset[0] in "หอ":
+        initial = _INITIALS[onset[1]]
+    else:  # ศร and its like are an s
+        initial = "".join(_INITIALS[each] for each in (onset[0] if onset[0] in "จซศส" else onset))
+    return initial + vowel + final + tone
 
 
 def _length(vowel: str, mark: str, final: str, tail: str) -> str:
@@ -160,16 +140,3 @@ def _length(vowel: str, mark: str, final: str, tail: str) -> str:
         return "e"
     is_shortened = (mark == "่" or (mark == "๋" and is_e)) and final and final not in _STOPS
     return _SHORT.get(vowel, vowel) if is_shortened and (vowel, final) != ("ɛː", "w") else vowel
-
-
-def _initial(found: re.Match[str], onset: str) -> str:
-    if onset == "ทร" and _S_FOR_TR.match(found.string, found.start()):
-        return "s"
-    if len(onset) == 2 and onset[0] in "หอ":
-        return _INITIALS[onset[1]]
-    # ศร and its like are an s.
-    return _INITIALS[onset[0]] if onset[0] in "จซศส" else "".join(_INITIALS[letter] for letter in onset)
-
-
-def _class(onset: str) -> str:
-    return "high" if onset[0] in _HIGH else "low" if onset[0] in _LOW else "middle"

@@ -267,10 +267,8 @@ def voices_natural(
 
     if quick and not language:
         raise typer.BadParameter("--quick needs a LANGUAGE: voxgate voices natural fr --quick")
-    if quick:
-        return offers.add_quick_voice(here, language)
-    if language and (listed := offers.find_natural_voice(language)).name not in FIRST:
-        return offers.add_natural_voice(here, listed)
+    if language and (listed := offers.find_voice(language, stands_in=quick)).name not in FIRST:
+        return offers.add_voice(here, listed, stands_in=quick)
     if beside:
         first_voices.fetch_rest(here)
         return None

@@ -151,7 +151,7 @@ def test_pads_are_cut_off_as_their_makers_do(wheel: Path) -> None:
         )
         noise = numbers.uniform(0, 0.3) * numbers.standard_normal(size)
         sound = (0.3 * tone + noise).astype(np.float32)
-        borders = FRAME * float(lengths[0]), size - FRAME * float(lengths[-1])
+        borders = FRAME * int(lengths[0]), size - FRAME * int(lengths[-1])
         before, kept = without_pads(sound, *borders)
         expected = trim(sound, lengths)
         assert len(kept) == len(expected)
