@@ -25,6 +25,8 @@ processes = 1
 default = true
 model = "mine"
 pause_ms = 0
+"""
+THAI = """
 [engines.kokoro-thai]
 plugin = "kokoro"
 default = true
@@ -36,7 +38,7 @@ pause_ms = 0
 def is_ready(live: Server) -> bool:
     with live.control() as control:
         rows = {row["name"]: row["state"] for row in control.get("/admin/engines").json()["data"]}
-    return {rows["kokoro"], rows["kokoro-thai"]} == {"ready"}
+    return {state for name, state in rows.items() if name.startswith("kokoro")} == {"ready"}
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +46,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     interpreter("kokoro")
     folder = tmp_path_factory.mktemp("served")
     config = folder / "config.toml"
-    config.write_text(CONFIG)
+    config.write_text(CONFIG + THAI)
     source = tiny.model(folder / "source")
     named = ("--engine", "kokoro", "--name", "mine", "--licence", "Apache-2.0")
     assert "Apache-2.0" in command(config, "models", "import", str(source), *named).stdout
     thai = tiny.thai(folder / "thai")
     named = ("--engine", "kokoro", "--name", "mine-thai", "--licence", "Apache-2.0")
     assert "th" in command(config, "models", "import", str(thai), *named).stdout
-    with server.running(folder, CONFIG) as running:
+    with server.running(folder, CONFIG + THAI) as running:
         until(lambda: is_ready(running), LOADED_S)
         yield running
 
