@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text
+from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text, without_first
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine
@@ -45,6 +45,7 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     ) -> None:
         super().__init__(settings, share, context, voices, phonemize, threads)
         self._model = model
+        self._looks_ahead = bool(model.lengths)
         self._network = network
         # With this, a new text waits while others cannot be spoken as fast as they are heard.
         self.batch = self._listeners
@@ -53,11 +54,14 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     def read(self, text: str, voice: Speaker, sounds_before: int) -> list[Piece]:
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         sounds_before += SHARED_OFFSET if self.is_shared else 0
-        name = max(voice.parts, key=lambda part: part[1])[0].name
-        return read_text(text, voice.reading, self._model.symbols, self._phonemize, sounds_before, name)
+        symbols, ahead = self._model.symbols, self._looks_ahead
+        return read_text(text, voice.reading, symbols, self._phonemize, sounds_before, looks_ahead=ahead)
 
     def cut(self, piece: Piece, most: int) -> list[Piece]:
         return cut_piece(piece, self._model.symbols, most)
+
+    def go_on(self, piece: Piece, sounds: int) -> Piece:
+        return without_first(piece, sounds)
 
     def level(self, voice: Speaker) -> VoiceLevel:
         named = (part.name if weight == 1 else f"{part.name}({weight:.2f})" for part, weight in voice.parts)
@@ -69,18 +73,30 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     def sounds(
         self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
     ) -> Iterator[NDArray[np.float32]]:
-        style = np.sum([weight * self._style(part, piece.sounds) for part, weight in voice.parts], axis=0)
+        count = len(piece.numbers)
+        style = np.sum([weight * self._style(part, count - 2) for part, weight in voice.parts], axis=0)
         values = {
             self._model.tokens_input: np.array([piece.numbers], np.int64),
             STYLE: style[np.newaxis],
-            SPEED: np.array([speed * piece.pace], np.float32),
+            SPEED: np.array([speed], np.float32),
         }
         outputs = filter(None, (self._model.output, self._model.lengths))
         sound, *lengths = network.sound_and([*outputs], values, RATE_HZ, stop)
-        stays = without_halts(sound, speed)
-        if lengths and (starts := sound_starts(lengths[0], len(piece.numbers), len(sound))) is not None:
+        starts = sound_starts(lengths[0], count, len(sound)) if lengths else None
+        if piece.cuts and starts is None:
+            # Lengths that are wrong once are believed no more. The sound behind the cut cannot be found.
+            self._looks_ahead = False
+            (alone,) = self.cut(piece, piece.sounds)
+            yield from self.sounds(network, alone, voice, speed, stop)
+            return
+        stays, kept = without_halts(sound, speed), count
+        if starts is not None:
+            if piece.cuts:
+                kept, end = quiet_cut(sound, starts, piece.cuts)
+                stop.sounds_taken, stays[end:] = kept - piece.cuts[0], False
             # Each sound is one behind its number, as the first number is a pad.
-            samples = np.interp([word.sound + 1 for word in piece.words], range(len(starts)), starts)
+            words = [word.sound + 1 for word in piece.words if word.sound < kept]
+            samples = np.interp(words, range(len(starts)), starts)
             stop.word_samples = np.append(0, np.cumsum(stays))[np.rint(samples).astype(int)].tolist()
         yield sound[stays]
 
@@ -97,6 +113,27 @@ def sound_starts(lengths: NDArray[Any], count: int, samples: int) -> NDArray[np.
         return None
     starts = np.append(0.0, np.cumsum(lengths, dtype=np.float64)) * FRAME
     return None if abs(starts[-1] - samples) > FRAME else np.minimum(starts, samples)
+
+
+def quiet_cut(
+    sound: NDArray[np.float32], starts: NDArray[np.float64], cuts: Sequence[int]
+) -> tuple[int, int]:
+    """Return the cut at the quietest end of a word, and the sample where the sound ends there.
+
+    `starts` are those of the sounds behind a pad. Between silent cuts the last one is taken.
+    """
+    power = np.append(0.0, np.cumsum(np.square(sound, dtype=np.float64)))
+    silent = (_SILENT_SHARE * np.max(np.abs(sound), initial=0.0)) ** 2 * FRAME
+    best, found = np.inf, (cuts[0], len(sound))
+    for cut in reversed(cuts):
+        # The last frame before the blank may be silent, and the first one behind it.
+        begin, behind = (round(starts[at]) for at in (cut + 1, cut + 2))
+        ends = np.arange(max(begin, FRAME), min(behind + FRAME, len(sound)) + 1)
+        energy = power[ends] - power[ends - FRAME]
+        least = max(silent, np.min(energy))
+        if least < best:
+            best, found = least, (cut, int(ends[energy <= least][-1]))
+    return found
 
 
 def without_halts(sound: NDArray[np.float32], speed: float) -> NDArray[np.bool_]:

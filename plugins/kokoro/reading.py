@@ -9,6 +9,7 @@ from plugins.kokoro.model_format import Reading
 from plugins.kokoro.word_places import word_places
 from speech_engine import UnsupportedText
 from speech_engine.text.sounds import (
+    Ends,
     Phonemize,
     Piece,
     WordPlace,
@@ -23,25 +24,18 @@ MOST_SOUNDS = 120
 WHOLE_SOUNDS = 60
 """A sentence up to this length, some three seconds, is one piece: the network slows down at both ends of what
 it is given, so parts of a sentence sound halting."""
-FIRST_SOUNDS = 45
+FIRST_SOUNDS = 40
 """The longest first piece of a longer sentence. A later one may be longer by a quarter of the sounds before
 it, so that it is ready in time."""
+AHEAD_SOUNDS = 12
+"""So many of the sounds of a piece lie behind its last cut, and are not kept. The network slows down at the
+end of what it is given, so what is kept takes as long as in the whole sentence."""
+NEAR_SOUNDS = 8
+"""How far the first cut of a piece may be from the last one."""
 LEAST_SOUNDS = 20
 """The shortest rest of a sentence."""
 SHARED_OFFSET = 60
 """A text beside others begins as if so many sounds had been said."""
-
-# fmt: off
-_HASTE = {
-    "en": 0.1, "es": 0.2, "fr": -0.05, "it": 0.2, "pt": 0.25,
-    "af_alloy": 0.17, "af_heart": -0.12, "af_nova": 0.21, "af_river": 0.19, "am_adam": -0.04, "am_echo": 0.22,
-    "am_liam": 0.15, "am_michael": -0.11, "am_onyx": 0.26, "bf_emma": 0.08, "bm_fable": 0.4,
-}
-# fmt: on
-"""How much faster a short part of a sentence is spoken, by language and by voice, so that it takes as long as
-in the whole. It was fitted to two to twelve long sentences of each."""
-_SHARES = ((24, 1.0), (40, 0.5), (60, 0.25))
-"""The share of it for a part of up to so many sounds. A longer one has its pace."""
 
 _PAD = 0
 
@@ -61,17 +55,17 @@ def read_text(
     symbols: Mapping[str, int],
     phonemize: Phonemize,
     sounds_before: int = 0,
-    voice: str = "",
+    *,
+    looks_ahead: bool = False,
 ) -> list[Piece]:
     """Return the pieces of a text, after `sounds_before` sounds of others; each has a pad at either end.
 
-    Raise UnsupportedText.
+    With `looks_ahead`, a piece that ends inside a sentence has cuts. Raise UnsupportedText.
     """
     pieces: list[Piece] = []
-    haste = _HASTE.get(voice, _HASTE.get(reading.tag[:2], 0.0))
     for sentence in phonemize(safe_text(text), reading.espeak, ()):
         known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
-        for piece in _pieces(known, symbols, sounds_before, haste, word_places(text, known)):
+        for piece in _pieces(known, symbols, sounds_before, word_places(text, known), looks_ahead):
             pieces.append(piece)
             sounds_before += piece.sounds
     if not pieces:
@@ -80,18 +74,30 @@ def read_text(
 
 
 def cut_piece(piece: Piece, symbols: Mapping[str, int], most: int) -> list[Piece]:
-    """Return the parts of a piece, each of `most` sounds or fewer, and none of them very short."""
+    """Return the parts of a piece, each of `most` sounds or fewer, and none of them very short. They have no
+    cuts."""
+    if len(piece.numbers) - 2 <= most:
+        return [piece]
     letters = {number: symbol for symbol, number in symbols.items()}
-    whole = [letters[number] for number in piece.numbers[1:-1]]
+    whole = [letters[number] for number in piece.numbers[1 : 1 + piece.sounds]]
     rest, parts, begin = whole, list[Piece](), 0
     while len(rest) > most:
         end = cut_place(rest, most, most, most // 2)
         part, rest = rest[:end], after_cut(rest, end)
-        words = _words_in(piece.words, begin, end)
-        parts.append(Piece(_numbers(part, symbols), len(part), end_of_part(part), piece.pace, words))
+        parts.append(_piece(part, symbols, end_of_part(part), _words_in(piece.words, begin, end)))
         begin = len(whole) - len(rest)
-    words = _words_in(piece.words, begin, len(rest))
-    return [*parts, piece._replace(numbers=_numbers(rest, symbols), sounds=len(rest), words=words)]
+    ends = end_of_part(rest) if piece.cuts else piece.ends
+    return [*parts, _piece(rest, symbols, ends, _words_in(piece.words, begin, len(rest)))]
+
+
+def without_first(piece: Piece, sounds: int) -> Piece:
+    """Return the rest of a piece."""
+    return piece._replace(
+        numbers=(_PAD, *piece.numbers[1 + sounds :]),
+        sounds=piece.sounds - sounds,
+        words=_words_in(piece.words, sounds, len(piece.numbers)),
+        cuts=tuple(cut - sounds for cut in piece.cuts),
+    )
 
 
 def _words_in(words: Sequence[WordPlace], begin: int, count: int) -> tuple[WordPlace, ...]:
@@ -101,8 +107,10 @@ def _words_in(words: Sequence[WordPlace], begin: int, count: int) -> tuple[WordP
     )
 
 
-def _numbers(sounds: list[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
-    return (_PAD, *(symbols[sound] for sound in sounds), _PAD)
+def _piece(
+    sounds: Sequence[str], symbols: Mapping[str, int], ends: Ends, words: tuple[WordPlace, ...]
+) -> Piece:
+    return Piece((_PAD, *(symbols[sound] for sound in sounds), _PAD), len(sounds), ends, words)
 
 
 def own_alphabet(sounds: str, reading: Reading) -> str:
@@ -117,26 +125,32 @@ def _pieces(
     sounds: list[str],
     symbols: Mapping[str, int],
     sounds_before: int,
-    haste: float,
     words: Sequence[WordPlace],
+    looks_ahead: bool,
 ) -> Iterator[Piece]:
-    is_whole, count = True, len(sounds)
+    count = len(sounds)
     while any(map(str.isalpha, sounds)):
         goal = min(FIRST_SOUNDS + sounds_before // 4, MOST_SOUNDS)
-        end = len(sounds)
+        begin, end, cuts = count - len(sounds), len(sounds), tuple[int, ...]()
         if end > max(goal, WHOLE_SOUNDS):
-            end, is_whole = (
-                cut_place(sounds, min(goal, end - LEAST_SOUNDS - 1), MOST_SOUNDS, goal // 2),
-                False,
-            )
-        begin = count - len(sounds)
-        part, sounds = sounds[:end], after_cut(sounds, end)
+            kept = min(goal - AHEAD_SOUNDS * looks_ahead, end - LEAST_SOUNDS - 1)
+            end = min(end, cut_place(sounds, kept, MOST_SOUNDS, goal // 2))
+            cuts = _cuts(sounds, kept, end) if looks_ahead else ()
+        end, last = (cuts[0], cuts[-1]) if cuts else (end, end)
+        part, sounds = sounds[: last + AHEAD_SOUNDS * bool(cuts)], after_cut(sounds, end)
         if any(map(str.isalpha, part)):
-            pace = 1.0 if is_whole else 1.0 + haste * _share(len(part))
-            ends = end_of_part(part) if sounds else "sentence"
-            yield Piece(_numbers(part, symbols), len(part), ends, pace, _words_in(words, begin, end))
-        sounds_before += len(part)
+            ends: Ends = "word" if cuts else end_of_part(part) if sounds else "sentence"
+            made = _piece(part, symbols, ends, _words_in(words, begin, last))
+            yield made._replace(sounds=end, cuts=cuts)
+        sounds_before += end
 
 
-def _share(sounds: int) -> float:
-    return next((share for most, share in _SHARES if sounds <= most), 0.0)
+def _cuts(sounds: list[str], most: int, usual: int) -> tuple[int, ...]:
+    """Return where words end near `most` sounds, or else the usual cut. There is none in a word, or if no
+    word follows soon."""
+
+    def fits(at: int) -> bool:
+        return sounds[at : at + 1] == [" "] and any(map(str.isalpha, sounds[at : at + AHEAD_SOUNDS]))
+
+    near = tuple(filter(fits, range(most - NEAR_SOUNDS, most + 1)))
+    return near or tuple(filter(fits, (usual,)))

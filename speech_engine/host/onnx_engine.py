@@ -185,6 +185,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         rate_hz, sent = self._info.sample_rate_hz, 0
         # All sound so far has been heard at `plays_until`, by the monotonic clock. It is 0 before the first.
         plays_until, least_bytes = 0.0, 2 * round(_FIRST_S * rate_hz)
+        edges: Edges | None = None
         for number, (segment, piece) in enumerate(pieces):
             if text.is_behind(time.monotonic()):
                 piece, *more = self.cut(piece, DRY_SOUNDS)
@@ -193,7 +194,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             is_last = number + 1 == len(pieces)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
             sound = self.sounds(network, piece, voice, speed, switch)
-            edges = Edges(rate_hz, rest.tail_ms)
+            edges = Edges(rate_hz, rest.tail_ms, edges)
             parts = finish_piece(sound, edges, factor)
             held, begin = b"", sent
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
@@ -205,6 +206,9 @@ class OnnxEngine(ABC, Generic[V, N]):
                     yield segment, held, ()
                     held = b""
             plays_until = max(plays_until, time.monotonic()) + len(held) / 2 / rate_hz + rest.more_ms / 1000
+            if switch.sounds_taken:
+                of, following = pieces[number + 1]
+                pieces[number + 1] = of, self.go_on(following, switch.sounds_taken)
             # A word lies in the sound of its piece, even if the network was silent there.
             words = tuple(
                 Word(min(max(begin, begin + round(sample) - edges.cut), sent), word.start, word.end)
@@ -270,6 +274,10 @@ class OnnxEngine(ABC, Generic[V, N]):
     def cut(self, piece: Piece, most: int) -> list[Piece]:
         """Return the parts of a piece that has more sounds than a late listener should wait for."""
         return [piece]
+
+    def go_on(self, piece: Piece, sounds: int) -> Piece:
+        """Return a piece without its first sounds, which the piece before it has."""
+        return piece
 
     @abstractmethod
     def level(self, voice: V) -> VoiceLevel:

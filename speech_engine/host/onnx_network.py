@@ -30,11 +30,13 @@ class StopSwitch:
     """Ends a run of a network, from another thread. The network stops after the operator that it computes.
 
     `threads` are those that the run may have. `ahead_s` is the sound that its listener has ahead. An engine
-    that knows where the words of a piece begin tells it in `word_samples`, for the sound that it makes.
+    that knows where the words of a piece begin tells it in `word_samples`, for the sound that it makes. One
+    that has gone on behind the first cut of a piece tells the sounds of the next piece in `sounds_taken`.
     """
 
     def __init__(self) -> None:
         self.word_samples: Sequence[float] = ()
+        self.sounds_taken = 0
         self.renew(1)
 
     def renew(self, threads: int, ahead_s: float = 0.0) -> None:

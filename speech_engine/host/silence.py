@@ -20,6 +20,8 @@ HEAD_MS, TAIL_MS = 40, 100
 _FADE_IN_MS, _FADE_OUT_MS = 10, 40
 END_MS = 150
 """The silence at the end of an answer."""
+JOIN_MS = 25
+"""How long the end of a piece is heard together with the beginning of the next one, if no pause is there."""
 _PAUSES_MS: dict[Ends, int] = {"phrase": 40, "clause": 225, "paragraph": 850}
 """The pauses beside that of a sentence, which is a setting."""
 
@@ -32,6 +34,7 @@ _MOST_SAMPLE = 8.0
 """Networks go a little over full scale. What is far over it is broken."""
 
 Sound = NDArray[np.floating[Any]]
+_NOTHING: Sound = np.zeros(0, np.float32)
 
 
 class Rest(NamedTuple):
@@ -43,10 +46,13 @@ class Rest(NamedTuple):
 
 def rest_after(ends: Ends | None, sentence_ms: int, speed: float) -> Rest:
     """Return the silence after a piece, before the next piece begins. For the last piece `ends` is None.
+    After a word there is none.
 
     The pause after a sentence is never shorter than that after a clause, or longer than that after a
     paragraph.
     """
+    if ends == "word":
+        return Rest(0.0, 0.0)
     if ends is None:
         silence_ms = END_MS / speed
     else:
@@ -68,13 +74,21 @@ def finish_piece(parts: Iterable[Sound], edges: Edges, factor: float = 1.0) -> I
 
 
 class Edges:
-    """Holds back what may be the silence at an end of a piece. `cut` are the samples left out before it."""
+    """Holds back what may be the silence at an end of a piece. `cut` are the samples left out before it.
 
-    def __init__(self, rate_hz: int, tail_ms: float) -> None:
+    Without a tail, the sound goes on in the next piece: its fading end becomes `overlap`, which that piece
+    begins with. `before` are the edges of the piece before.
+    """
+
+    def __init__(self, rate_hz: int, tail_ms: float, before: Edges | None = None) -> None:
         self.rate_hz = rate_hz
         self.cut = 0
+        self.overlap = _NOTHING
+        self._before = before.overlap if before else _NOTHING
+        self._goes_on = not tail_ms
         self._head, self._tail, self._fade_in, self._fade_out = (
-            round(rate_hz * each / 1000) for each in (HEAD_MS, tail_ms, _FADE_IN_MS, _FADE_OUT_MS)
+            round(rate_hz * each / 1000)
+            for each in (HEAD_MS, tail_ms, _FADE_IN_MS, _FADE_OUT_MS if tail_ms else JOIN_MS)
         )
         self._held: Sound = np.zeros(0, np.float32)
         self._peak = 0.0
@@ -96,12 +110,17 @@ class Edges:
     def close(self) -> Sound:
         """Return the end of the piece, faded out, and the silence that it lacks."""
         self._find_ends()
+        if not self._has_begun:
+            self._begin(0)
         end = max(0, self._end + self._tail)
         rest = self._held[:end]
         final = rest[: max(0, len(rest) - self._fade_out)]
-        fading = rest[len(final) :]
+        fading = rest[len(final) :] * _rising(len(rest) - len(final))[::-1]
+        if self._goes_on:
+            self.overlap = fading
+            return final
         lacking = np.zeros(end - len(rest) if self._peak else 0, np.float32)
-        return np.concatenate((final, fading * _rising(len(fading))[::-1], lacking))
+        return np.concatenate((final, fading, lacking))
 
     def _find_ends(self) -> None:
         """Find the end, and at first the beginning."""
@@ -110,11 +129,17 @@ class Edges:
             return
         begin = 0
         if not self._has_begun:
-            self._has_begun = True
-            self.cut = begin = max(0, int(loud[0]) - self._head)
-            self._held = self._held[begin:]
-            self._held[: self._fade_in] *= _rising(len(self._held[: self._fade_in]))
-        self._end = int(loud[-1]) + 1 - begin
+            begin = max(0, int(loud[0]) - self._head)
+            self._begin(begin)
+        self._end = len(self._held) if self._goes_on else int(loud[-1]) + 1 - begin
+
+    def _begin(self, at: int) -> None:
+        self._has_begun = True
+        self.cut = at
+        self._held = self._held[at:]
+        self._held[: self._fade_in] *= _rising(len(self._held[: self._fade_in]))
+        count = min(len(self._before), len(self._held))
+        self._held[:count] += self._before[:count]
 
 
 def _rising(count: int) -> Sound:

@@ -27,7 +27,7 @@ _DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
 _INNER_ELLIPSIS = re.compile(r"(?:\u2026|(?<!\.)\.{3,}+)(?=[^\w,;:?!]{0,8}\w)")
 
 
-Ends = Literal["phrase", "clause", "sentence", "paragraph"]
+Ends = Literal["word", "phrase", "clause", "sentence", "paragraph"]
 
 
 class WordPlace(NamedTuple):
@@ -41,15 +41,16 @@ class WordPlace(NamedTuple):
 class Piece(NamedTuple):
     """Numbers for a network: a sentence, or a part of a long one, and how many `sounds` they stand for.
 
-    `ends` is the largest unit that ends here: a longer pause follows a larger one. A `pace` above 1 is
-    faster. `words` are those whose places among the sounds are known.
+    `ends` is the largest unit that ends here: a longer pause follows a larger one. `words` are those whose
+    places among the sounds are known. A piece that ends with a "word" has more numbers than sounds, and may
+    end after any of `cuts` sounds: its engine tells which, and the next piece begins behind the first one.
     """
 
     numbers: tuple[int, ...]
     sounds: int
     ends: Ends = "sentence"
-    pace: float = 1.0
     words: tuple[WordPlace, ...] = ()
+    cuts: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Piece of {len(self.numbers)} numbers>"

@@ -6,14 +6,17 @@ import pytest
 
 from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.reading import (
+    AHEAD_SOUNDS,
     FIRST_SOUNDS,
     LEAST_SOUNDS,
     MOST_SOUNDS,
+    NEAR_SOUNDS,
     SHARED_OFFSET,
     WHOLE_SOUNDS,
     cut_piece,
     own_alphabet,
     read_text,
+    without_first,
 )
 from speech_engine import UnsupportedText
 from speech_engine.text.sounds import Piece
@@ -27,8 +30,8 @@ def letters(text: str, _language: str, _clusters: object) -> list[list[str]]:
     return [list(f"{part}.") for part in text.split(".") if part.strip()]
 
 
-def pieces(text: str, said: int = 0, letter: str = "a", voice: str = "") -> list[Piece]:
-    return read_text(text, READINGS[letter], SYMBOLS, letters, said, voice)
+def pieces(text: str, said: int = 0, *, looks_ahead: bool = False) -> list[Piece]:
+    return read_text(text, READINGS["a"], SYMBOLS, letters, said, looks_ahead=looks_ahead)
 
 
 def numbers(text: str) -> list[tuple[int, ...]]:
@@ -73,15 +76,16 @@ def test_a_piece_is_cut_again_for_a_listener_who_waits_and_nothing_is_lost() -> 
         assert len(parts) > 1
         assert max(part.sounds for part in parts) <= 40
         assert sum(part.numbers.count(4) for part in parts) == piece.numbers.count(4)
-        assert (parts[-1].ends, parts[0].pace) == (piece.ends, piece.pace)
+        assert parts[-1].ends == piece.ends
         assert all(part.ends == "phrase" for part in parts[:-1])
     assert cut_piece(long, SYMBOLS, long.sounds) == [long]
 
 
-def test_a_sentence_of_three_seconds_is_whole_and_keeps_its_pace() -> None:
-    (piece,) = pieces(words(12))
-    assert (piece.sounds, piece.ends, piece.pace) == (WHOLE_SOUNDS, "sentence", 1.0)
-    assert len(pieces(f"{words(12)} a")) == 2
+@each_row("looks_ahead", [False, True])
+def test_a_sentence_of_three_seconds_is_whole(looks_ahead: bool) -> None:
+    (piece,) = pieces(words(12), looks_ahead=looks_ahead)
+    assert (piece.sounds, piece.ends, piece.cuts) == (WHOLE_SOUNDS, "sentence", ())
+    assert len(pieces(f"{words(12)} a", looks_ahead=looks_ahead)) == 2
 
 
 def test_the_first_piece_is_shorter_and_later_ones_are_longer() -> None:
@@ -101,7 +105,7 @@ def test_what_was_said_before_lets_a_piece_be_longer(said: int, count: int) -> N
 
 
 def test_of_what_nobody_waits_for_only_what_is_too_long_is_cut() -> None:
-    assert [piece.pace for piece in pieces(words(23), 1_000)] == [1.0]
+    assert len(pieces(words(23), 1_000)) == 1
     assert len(pieces(words(25), 1_000)) == 2
 
 
@@ -125,20 +129,55 @@ def test_the_first_piece_ends_with_a_clause_or_a_phrase(text: str, first: str, e
     assert all(each.sounds >= LEAST_SOUNDS for each in rest)
 
 
-@each_row(
-    ("letter", "voice", "text", "paces"),
-    [
-        ("a", "af_nova", f"{words(6)}, {words(12)}", [1.105, 1.0525]),
-        ("a", "af_heart", f"{words(6)}, {words(12)}", [0.94, 0.97]),
-        ("e", "", f"{words(6)}, {words(12)}", [1.1, 1.05]),
-        ("p", "", f"{words(5)}, {words(9)}", [1.125, 1.0625]),
-        ("h", "", f"{words(6)}, {words(12)}", [1.0, 1.0]),
-    ],
-)
-def test_a_part_of_a_sentence_is_as_fast_as_in_the_whole(
-    letter: str, voice: str, text: str, paces: list[float]
-) -> None:
-    assert [piece.pace for piece in pieces(text, letter=letter, voice=voice)] == pytest.approx(paces)
+@each_row("said", [0, 100, 1_000])
+def test_a_piece_that_ends_inside_a_sentence_has_more_sounds_than_are_kept(said: int) -> None:
+    *cut, last = pieces(" ".join(["\u02c8aa"] * 250), said, looks_ahead=True)
+    assert (last.ends, last.cuts) == ("sentence", ())
+    before = said
+    for piece in cut:
+        given = len(piece.numbers) - 2
+        assert piece.ends == "word"
+        assert piece.sounds == piece.cuts[0] >= piece.cuts[-1] - NEAR_SOUNDS
+        assert given == piece.cuts[-1] + AHEAD_SOUNDS <= min(FIRST_SOUNDS + before // 4, MOST_SOUNDS)
+        assert all(piece.numbers[1 + cut] == SYMBOLS[" "] for cut in piece.cuts)
+        before += piece.sounds
+        assert len(piece.cuts) > 1
+
+
+@each_row("text", [words(60), f"{'a' * 29} {words(20)}", f"{words(6)}, {words(30)}"])
+def test_the_next_piece_begins_where_any_cut_is(text: str) -> None:
+    (first, second, *_) = pieces(text, looks_ahead=True)
+    said = [each for sentence in letters(text, "", ()) for each in sentence]
+    for cut in first.cuts:
+        rest = without_first(second, cut - first.cuts[0])
+        kept = [SYMBOLS[each] for each in said[:cut]]
+        begins = [SYMBOLS[each] for each in said[cut + 1 : cut + 1 + rest.sounds]]
+        assert list(first.numbers[1 : 1 + cut]) == kept
+        assert list(rest.numbers[1 : 1 + rest.sounds]) == begins
+        assert all(rest.numbers[1 + each] == SYMBOLS[" "] for each in rest.cuts)
+        starts = [
+            word.start
+            for piece, until in ((first, cut), (rest, rest.sounds))
+            for word in piece.words
+            if word.sound < until
+        ]
+        assert starts == [word.start() for word in re.finditer(r"[^\s,]+", text)][: len(starts)]
+        assert len(starts) > len(first.words)
+
+
+@each_row("sounds", ["a" * 130, f"{'a' * 40} {', ' * 30}", ", " * 100 + "a"])
+def test_no_piece_looks_ahead_in_a_word_or_where_no_word_follows(sounds: str) -> None:
+    made = read_text("a", READINGS["a"], SYMBOLS, lambda *_: [list(sounds)], looks_ahead=True)
+    assert [piece.cuts for piece in made if piece.cuts] == []
+    assert sum(piece.numbers.count(4) for piece in made) == sounds.count("a")
+
+
+def test_a_late_listener_gets_no_sound_twice() -> None:
+    found = pieces(words(200), 200, looks_ahead=True)
+    parts = [part for piece in found for part in cut_piece(piece, SYMBOLS, 20)]
+    assert {part.cuts for part in parts} == {()}
+    assert sum(part.numbers.count(4) for part in parts) == 600
+    assert {part.ends for part in parts[:-1]} == {"phrase"}
 
 
 @each_row("text", ["", "...", "XYZ", "\U0001f600"])

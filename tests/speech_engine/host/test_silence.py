@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from speech_engine.host.silence import END_MS, HEAD_MS, TAIL_MS, Edges, finish_piece, rest_after
+from speech_engine.host.silence import END_MS, HEAD_MS, JOIN_MS, TAIL_MS, Edges, finish_piece, rest_after
 from speech_engine.text.sounds import Ends
 from tests.tables import each_row
 
@@ -59,6 +59,21 @@ def test_no_setting_breaks_the_order_of_the_pauses(sentence_ms: int, speed: floa
 def test_an_answer_ends_with_little_silence() -> None:
     assert sum(rest_after(None, 450, 1.0)) == END_MS
     assert sum(rest_after(None, 450, 2.0)) == END_MS / 2
+
+
+@each_row("loud", [0.0, 0.5])
+@each_row("count", [1, 7])
+def test_after_a_word_the_sound_goes_on_in_the_next_piece_without_a_step(loud: float, count: int) -> None:
+    first, edges = ms(300, 0.5), Edges(RATE_HZ, rest_after("word", 450, 1.0).tail_ms)
+    second = np.concatenate((ms(200), loud * np.hanning(ms(300).size).astype(np.float32)))
+    made = np.concatenate([*finish_piece(np.array_split(first, count), edges)])
+    following = np.concatenate([*finish_piece([second], Edges(RATE_HZ, TAIL_MS, edges))])
+    assert length_ms(made) == 300 - JOIN_MS == 300 - length_ms(edges.overlap)
+    assert len(following) == len(heard(second))
+    both = np.concatenate((made, following))
+    assert np.abs(np.diff(both[ms(20).size :])).max() < 0.002
+    assert both[ms(301).size] == pytest.approx(0, abs=0.01)
+    assert both[ms(287).size] == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_piece_keeps_soft_edges_and_fades_at_both() -> None:

@@ -198,14 +198,12 @@ def test_a_listener_hears_a_short_piece_first_and_a_job_gets_the_whole() -> None
             assert [piece.ends for piece in given[-2:]] == ["sentence", "sentence"]
             rests_s = {"phrase": 0.04, "clause": 0.185, "sentence": 0.41}
             lengths_s = [
-                (piece.sounds + 2) * TONE_SAMPLES / RATE_HZ / piece.pace + rests_s[piece.ends]
-                for piece in given[:-1]
+                (piece.sounds + 2) * TONE_SAMPLES / RATE_HZ + rests_s[piece.ends] for piece in given[:-1]
             ]
             assert len(live) / 48_000 == pytest.approx(sum(lengths_s), abs=0.01)
             for urgency in ("idle", "whole"):
                 given.clear()
                 await spoken(engine, msgspec.structs.replace(job(LONG), urgency=urgency))
-                assert [piece.pace for piece in given] == [1.0] * len(given)
                 assert min(piece.sounds for piece in given) > FIRST_SOUNDS
 
     asyncio.run(run())
