@@ -33,7 +33,7 @@ from proxy.catalogue.library import AccountLibrary
 from proxy.config.config_toml import known_names
 from speech_engine import EngineVoice, VoiceInfo
 
-_REFUSED_BEFORE: frozenset[Name] = frozenset(
+_REFUSED_BEFORE: frozenset[Name | None] = frozenset(
     ("converts", "voice", "sample", "plan", "jobs", "licence", "consent", "language")
 )
 """The filters of models that do not speak a voice in a language. Others refuse how it would be spoken."""
@@ -51,7 +51,8 @@ def repeat_own(
     """Return a decision in which another model repeats base voices, if no model of `decision` speaks the
     voice in the language. A post-step of the route leaves it as it is, and so does a model that is away."""
     voice, query, error = decision.voice, decision.query, decision.error
-    is_spoken = any(each.refused_by not in _REFUSED_BEFORE for each in decision.verdicts)
+    refused_by = {each.refused_by for each in decision.verdicts}
+    is_spoken = not refused_by <= _REFUSED_BEFORE or (voice.awaits_words and "sample" in refused_by)
     if is_spoken or query.post is not None or error is None or error.retry_after_s is not None:
         return decision
     repeaters = find_repeaters(voice, catalogue)

@@ -7,6 +7,7 @@ import pytest
 from tests import server
 from tests.commands import command
 from tests.features.jobs.training.recorded_voice import recorded_voice
+from tests.features.sockets import native
 from tests.plugins.kokoro import tiny
 from tests.plugins.piper.environment import interpreter
 from tests.server import Server
@@ -79,6 +80,9 @@ def test_a_trained_voice_speaks_by_espeak_and_by_kokoro(live: Server) -> None:
             assert row["credits"] == pytest.approx(1.5 * len(answer.content) / 48_000, abs=1e-5)
             print(f"{base}: {row['credits']} credits for {len(answer.content) / 48_000:.3f} s")
 
+    with native.at(live, key, model="robot", voice=voice, language="en") as talker:
+        (start, *_) = talker.speak("Go to bed.").having("audio.start")
+        assert start["voice_base"].startswith("espeak/")
     # Ben's has the same sound, and nobody agreed that it speaks.
     ben = live.mint_key("ben", plan="paid").secret
     with live.client(key) as client:
