@@ -251,7 +251,9 @@ def _natural_lines(answer: dict[str, Any]) -> list[Part]:
 @NATURAL.command("natural", _natural_lines)
 def voices_natural(
     here: CommandContext,
-    language: Annotated[str, typer.Argument(metavar="[LANGUAGE]", help="With --quick: fr, es, …")] = "",
+    language: Annotated[
+        str, typer.Argument(metavar="[LANGUAGE]", help="Its voices: th; with --quick fr, es, …")
+    ] = "",
     quick: Annotated[
         bool, typer.Option("--quick", help="Add a small voice for when others are late.")
     ] = False,
@@ -261,12 +263,12 @@ def voices_natural(
     """Fetch natural voices, and speak with them."""
     # The hidden options are for the start of a server: see `fetch_before_start` and `fetch_rest`.
     from proxy.features.models import first_voices, offers
+    from proxy.features.models.listing import FIRST
 
-    if bool(language) != quick:
-        raise typer.BadParameter("a LANGUAGE and --quick belong together: voxgate voices natural fr --quick")
-    if quick:
-        return offers.add_quick_voice(here, language)
-
+    if quick and not language:
+        raise typer.BadParameter("--quick needs a LANGUAGE: voxgate voices natural fr --quick")
+    if language and (listed := offers.find_voice(language, stands_in=quick)).name not in FIRST:
+        return offers.add_voice(here, listed, stands_in=quick)
     if beside:
         first_voices.fetch_rest(here)
         return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import proxy
 from policies.descriptions import language_named
 from policies.language import base_tag, tag_matches
+from proxy.catalogue.catalogue import ModelUse
 from proxy.config.reader import names_hint
 from proxy.features.models.entries import GalleryEntry, read_gallery
 from proxy.hosts.stored_models import ModelRefused
@@ -83,13 +84,23 @@ class Galleries(NamedTuple):
         able = [each for each in found if each.plugin == QUICK and not each.entry.to_accept]
         return min(able, key=lambda each: each.entry.size, default=None)
 
-    def command_for(self, tag: str | None, is_paid: bool, stands_in: bool = False) -> str:
-        """Return the command that pulls a model which speaks with recorded voices in a language, or "".
-        Without a language, it is for English. Models that may speak for money come first, then the order of
-        the galleries counts. With `stands_in`, it is for a voice that does so in this language."""
-        if stands_in:
-            base = base_tag(tag or "en")
+    def natural_voice(self, tag: str) -> GalleryModel | None:
+        """Return the natural model of a language: a first one, or another of its plugin. It may be sold, and
+        has no terms to accept."""
+        plugins = {each.plugin for each in self.listed if each.name in FIRST}
+        found = [each for each in self.search(language=tag, is_paid=True) if not each.entry.to_accept]
+        able = [each for each in found if each.plugin in plugins]
+        return min(able, key=lambda each: each.name not in FIRST, default=None)
+
+    def command_for(self, tag: str | None, is_paid: bool, use: ModelUse = "recordings") -> str:
+        """Return the command that pulls a model for a use in a language, or "". Without a language, it is for
+        English. Of models for recordings, those that may speak for money come first, then the order of the
+        galleries counts."""
+        base = base_tag(tag or "en")
+        if use == "stand_in":
             return f"voxgate voices natural {base} --quick" if self.quick_voice(base) else ""
+        if use == "natural":
+            return f"voxgate voices natural {base}" if self.natural_voice(base) else ""
         found = self.search(language=tag or "en", is_paid=is_paid)
         able = sorted(
             (each for each in found if each.entry.speaks_samples),

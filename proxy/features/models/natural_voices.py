@@ -284,7 +284,9 @@ def with_model(layer: Layer, listed: GalleryModel, stands_in: bool = False) -> t
         if not listed_in and section.get("model") == listed.name:
             return layer, name
     name = f"{plugin}-quick" if stands_in else plugin
-    if name in layer.engines:
+    # The name of a first model's plugin waits for that model.
+    awaits_first = listed.name not in (*FIRST, name) and any(each.startswith(f"{name}-") for each in FIRST)
+    if name in layer.engines or awaits_first:
         name = listed.name if listed.name.startswith(f"{plugin}-") else f"{plugin}-{listed.name}"
     model = "" if listed_in else listed.name
     keys = EngineKeys("" if name == plugin else plugin, model, stands_in=stands_in, **accepts)

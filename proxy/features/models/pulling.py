@@ -26,6 +26,7 @@ from proxy.features.models.importing import (
     Imported,
     choose_file,
     import_model,
+    is_one_array,
     write_manifest,
 )
 from proxy.features.models.index_process import IndexPatience
@@ -195,6 +196,7 @@ def _has_files(manifest: ModelManifest, listed: GalleryModel) -> bool:
             name
             and pinned[name]
             and file.kind not in CONVERTED_KINDS
+            and not is_one_array(file, name)
             and stored.get(file.role) != pinned[name]
         ):
             return False
