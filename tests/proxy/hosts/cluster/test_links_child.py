@@ -52,14 +52,17 @@ class _Supervised:
             ours, theirs = socket.socketpair()
             is_sent = send_joining(inbox, msgspec.structs.replace(JOINING, **changes), theirs.fileno())
             theirs.close()
-            if is_sent:
-                break
-            ours.close()
-            await asyncio.sleep(0.01)
-        end = HostEnd(ours)
-        await end.read_head()
-        await end.next_text()
-        return end
+            end, is_greeted = HostEnd(ours), False
+            try:
+                with suppress(ConnectionError):
+                    await end.read_head()
+                    is_greeted = is_sent and await end.next_frame() is not None
+            finally:
+                if not is_greeted:
+                    ours.close()
+            if is_greeted:
+                return end
+            await asyncio.sleep(0.01)  # no links process took it, or one that was killed
 
     async def serve_as_host(self, agent: str) -> None:
         """Join each link that is used to the agent's socket, and keep two waiting."""
