@@ -6,7 +6,7 @@ They are files below the data folder, so no server is needed. Slow modules are i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +61,19 @@ def _models_table(answer: dict[str, Any]) -> list[Part]:
         for row in answer["data"]
         if (agreed := row.get("agreement"))
     ]
-    return [Grid(columns, rows, _WIDE), *agreements, *faults]
+    return [Grid(columns, rows, _WIDE), *agreements, *_proof_lines(answer), *faults]
+
+
+def _proof_lines(answer: dict[str, Any]) -> Iterator[Line]:
+    for row in answer["data"]:
+        proof = row.get("proof") or {"data": ()}
+        for each in proof["data"]:
+            wrong = each["wrong_per_thousand"]
+            result = "not measured" if wrong is None else f"{wrong} ‰ wrong"
+            alike = each.get("long_text", {}).get("likeness")
+            also = f", alike {alike[0]}, then {alike[1]}" if alike else ""
+            what = f"{each['model']} in {each['language']} with {each['voice']}"
+            yield Line(f"{row['name']}: proved on {proof['at'][:10]}: {what}: {result}{also}")
 
 
 def _languages_text(languages: Sequence[str]) -> str:
