@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -32,12 +33,13 @@ _MOST_CACHED_OWNERS = 200
 
 _PlanKey = tuple[tuple[str, ...] | None, bool, bool, bool] | None
 """The terms that decide which models speak: `engines`, `local_only`, `is_paid` and `is_for_job`."""
-FindModelCommand = Callable[[str | None, bool, bool], str]
-"""Takes a language, whether clients pay, and whether a voice is wanted that stands in for late ones. Returns
-the command that installs it, or else a model for voices of recordings, or ""."""
+ModelUse = Literal["recordings", "stand_in", "natural"]
+"""What a model is for: voices of recordings, a voice that stands in for late ones, or any natural one."""
+FindModelCommand = Callable[[str | None, bool, ModelUse], str]
+"""Takes a language, whether clients pay, and what for. Returns the command that installs a model, or ""."""
 
 
-def no_model_command(_tag: str | None, _is_paid: bool, _stands_in: bool) -> str:
+def no_model_command(_tag: str | None, _is_paid: bool, _use: ModelUse) -> str:
     return ""
 
 

@@ -59,7 +59,7 @@ class Part(msgspec.Struct, frozen=True):
             return ""
         is_measured = isinstance(error, EngineBusy)
         wait = f", for about {ceil(error.retry_after_s or 1)} seconds" if is_measured else ""
-        command = command_for(self.language, True, True)
+        command = command_for(self.language, True, "stand_in")
         remedy = f" The operator of this server can add one: {command}" if command else ""
         return f" Texts in '{self.language}' wait{wait}: no other voice here stands in for theirs.{remedy}"
 

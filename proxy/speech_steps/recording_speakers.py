@@ -39,7 +39,7 @@ class RecordingSpeakers:
         problem = f"Nothing on this server can speak a voice of a recording{where}."
         if places := sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)}):
             return f"{problem} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
-        command = self._command_for(tag, self._is_paid, False)
+        command = self._command_for(tag, self._is_paid, "recordings")
         if not command:
             return f"{problem} No model is known that the operator could add for it."
         return f"{problem} {_OPERATOR} {command}"
@@ -98,7 +98,10 @@ def _language_advice(tag: str, catalogue: Catalogue, terms: Terms | None) -> str
         return f"Name a model that speaks it, and one of its voices: {', '.join(able[:_MOST_NAMED])}."
     if catalogue.awaits_models:
         return ""
-    return "No model that you may use here speaks it: the operator of this server can add one that does."
+    is_paid = terms is not None and terms.is_paid
+    command = catalogue.command_for(tag, is_paid, "natural")
+    what = f"it with: {command}" if command else "one that does."
+    return f"No model that you may use here speaks it: the operator of this server can add {what}"
 
 
 def _converters_advice(catalogue: Catalogue, terms: Terms | None) -> str:

@@ -69,7 +69,9 @@ def _robot(config: Config, *_found: object) -> Iterator[Finding]:
 def _terms(config: Config, *_found: object) -> Iterator[Finding]:
     """Tell who agreed to the terms of the stored models, and name those to whose terms nobody has agreed."""
     from proxy.engines import registry
+    from proxy.features.models.first_voices import find_unagreed, unagreed_command
     from proxy.features.models.listing import open_galleries
+    from proxy.features.models.natural_file import read_layer
     from proxy.features.models.pulling import find_agreement
 
     store = ModelStore(config.data)
@@ -81,6 +83,10 @@ def _terms(config: Config, *_found: object) -> Iterator[Finding]:
         else:
             do = f"read them at {each.entry.terms_page}, and run {each.command}"
             yield note("terms", f"{each.name}: nobody has agreed to its terms", do, name=each.name)
+    for each in find_unagreed(config, registry.load(), read_layer(config)):
+        if each.name not in stored:
+            found = f"{each.name} is lost, and with it the agreement to its terms"
+            yield note("terms", found, unagreed_command(each), name=each.name)
 
 
 FEATURE = Feature(

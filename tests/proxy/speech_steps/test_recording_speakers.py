@@ -3,11 +3,12 @@
 from policies.routing import Binding, RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.sections import Config, EngineSection, Server
+from proxy.engines import registry
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.source import LiveEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
-from proxy.features.models.listing import Galleries, GalleryModel
+from proxy.features.models.listing import Galleries, GalleryModel, open_galleries
 from proxy.hosts.hosted import HostedEngine
 from proxy.speech_steps.recording_speakers import RecordingSpeakers, advice_for
 from speech_engine import EngineVoice, Language, Sample
@@ -166,3 +167,13 @@ def test_a_language_that_is_lacking_is_told_with_who_speaks_it(
     assert decision.error is not None
     assert decision.error.code == "unsupported_language"
     assert advice_for(decision, catalogue, None) == advice
+
+
+def test_a_language_that_a_natural_model_speaks_is_told_with_the_command_for_it() -> None:
+    catalogue = _catalogue(english=_engine("en"))
+    catalogue.command_for = open_galleries(registry.load()).command_for
+    voice = Voice(id="v", name="v", bindings=(Binding("english", EngineVoice("v")),))
+    for tag, command in (("th", "it with: voxgate voices natural th"), ("ja", "one that does.")):
+        query = RoutingQuery(language=tag)
+        refused = decide(catalogue.find_offer("english", tag), voice, query, None, Rules())
+        assert advice_for(refused, catalogue, None).endswith(f" this server can add {command}")
