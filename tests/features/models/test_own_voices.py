@@ -51,11 +51,13 @@ class Mirrors(NamedTuple):
         return (self.files / "model.safetensors").read_bytes()
 
 
-@pytest.fixture
-def mirrors(plugins: Path, hub: Hub, tmp_path: Path) -> Mirrors:
-    module = plugins / "v_chirp.py"  # its engine calls its only model standard
-    module.write_text(module.read_text().replace("names_models=True", "names_models=False"))
-    source = write_rest(tmp_path / "source")
+def lay_gallery(plugins: Path, hub: Hub, source: Path) -> None:
+    """Let the plugin chirp have a gallery of two models, which speak and repeat people's own voices."""
+    module = plugins / "v_chirp.py"
+    text = module.read_text().replace("names_models=True", "names_models=False")
+    gallery = 'model_format=FORMAT, gallery=__file__.replace("v_chirp.py", "gallery.toml"))'
+    module.write_text(text.replace("model_format=FORMAT)", gallery))
+    write_rest(source)
     (source / "model.safetensors").write_bytes(safetensors(tiny()))
     lines = []
     for path in sorted(source.iterdir()):
@@ -66,7 +68,12 @@ def mirrors(plugins: Path, hub: Hub, tmp_path: Path) -> Mirrors:
     own = ENTRY.format(name="bird", languages='["th"]', terms=TERMS, files=", ".join(lines))
     converter = ENTRY.format(name="openvoice-v2", languages="[]", terms="MIT.", files=", ".join(lines))
     (plugins / "gallery.toml").write_text(own + converter)
-    return Mirrors(hub, source)
+
+
+@pytest.fixture
+def mirrors(plugins: Path, hub: Hub, tmp_path: Path) -> Mirrors:
+    lay_gallery(plugins, hub, tmp_path / "source")
+    return Mirrors(hub, tmp_path / "source")
 
 
 def is_whole(run: Run) -> bool:
