@@ -159,8 +159,11 @@ async def test_a_trained_voice_speaks_by_a_base_voice_of_its_gender(tmp_path: Pa
             assert row.credits == pytest.approx(1_500_000 * seconds, abs=2)
             told = (await speech(server, voice=name, language=language, response_format="json")).json()
             assert (told["voice_base"], told["model_used"]) == (f"one/{base}", "one/m, mute/standard")
+            events = (await speech(server, voice=name, language=language, model="one/m", stream_format="sse")).text
+            assert f'"voice_base":"one/{base}"' in events.rpartition("speech.audio.done")[2]
         plain = await server.speech(language="en")
         assert "x-voxgate-voice-from" not in plain.headers
+        assert "voice_base" not in (await server.speech(language="en", model="one/m", stream_format="sse")).text
         assert (await verify.verify(server.worker.store)).is_clean
 
 
