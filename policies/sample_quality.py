@@ -10,6 +10,8 @@ Rating = Literal["low", "medium", "high"]
 
 _MARGIN_S = 0.15
 """The margin before and after the speech: a word begins before it is loud."""
+PART_S = 12.0
+"""A model that must know the words, but cannot take a recording whole, gets a part of at most this length."""
 
 
 class SampleQuality(msgspec.Struct, frozen=True, kw_only=True):

@@ -150,7 +150,7 @@ class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     `age` is a word such as `young`, `tags` are words for the sound, `description` is a sentence or two.
     A search for voices looks at all three. If the server shares the engine's voices among OpenAI's names, it
-    takes those that have `shares_names`.
+    takes those that have `shares_names`. A voice that `is_cloned` is that of a person, made of recordings.
 
     `lufs` is the loudness of its sound by ITU-R BS.1770, or pairs of a language and the loudness in it, if
     the engine knows that: the server brings it to the loudness of all. Else it measures the voices of casts.
@@ -164,6 +164,7 @@ class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     tags: _Lines = ()
     description: Text = ""
     shares_names: bool = True
+    is_cloned: bool = False
     lufs: Lufs | Annotated[tuple[tuple[Line, Lufs], ...], msgspec.Meta(max_length=1_000)] | None = None
 
     def lufs_in(self, language: str) -> float | None:

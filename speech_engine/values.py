@@ -52,7 +52,8 @@ class Sample(msgspec.Struct, frozen=True):
     """A recording of the voice, named by its digest; the bytes travel apart from the job.
 
     `text` has its words, or is empty if unknown. `seconds` is its length, and `speech_s` the length
-    of the speech in it, 0 if that is not known.
+    of the speech in it, 0 if that is not known. `part` has the words of the part that a model gets if it
+    must know the words and cannot take the whole.
     """
 
     digest: str
@@ -60,6 +61,7 @@ class Sample(msgspec.Struct, frozen=True):
     tag: str = ""
     seconds: float = 0.0
     speech_s: float = 0.0
+    part: str = ""
 
     def __repr__(self) -> str:
         return f"<Sample {self.digest[:12]}>"

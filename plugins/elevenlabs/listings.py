@@ -102,6 +102,7 @@ class ListedVoice(msgspec.Struct, frozen=True):
     name: str | None = None
     labels: dict[str, Any] | None = None
     description: str | None = None
+    category: str | None = None
     voice_verification: Verification | None = None
 
     def info(self) -> VoiceInfo:
@@ -118,6 +119,7 @@ class ListedVoice(msgspec.Struct, frozen=True):
             # The other labels are accent, use and the like. An account may invent its own labels.
             tags=tuple(dict.fromkeys(label for label in labels.values() if label)),
             description=" ".join((self.description or "").split()),
+            is_cloned=self.category in ("cloned", "professional"),
         )
 
     @property

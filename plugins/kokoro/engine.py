@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
+from plugins.kokoro.model_format import SPEED, STYLE_SIZE, KokoroModel, StyleVoice
+from plugins.kokoro.pads import without_pads
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text, without_first
+from plugins.kokoro.reading import SHARED_OFFSET, cut_phrases, cut_piece, read_text, without_first
+from plugins.kokoro.thai import ThaiReader
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine
@@ -45,8 +47,9 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     ) -> None:
         super().__init__(settings, share, context, voices, phonemize, threads)
         self._model = model
-        self._looks_ahead = bool(model.lengths)
+        self._looks_ahead = bool(model.names.lengths)
         self._network = network
+        self._thai = ThaiReader(model.words, model.symbols, phonemize)
         # With this, a new text waits while others cannot be spoken as fast as they are heard.
         self.batch = self._listeners
         self._styles = Path(settings.model_path) / "voices.npz"
@@ -55,6 +58,9 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         sounds_before += SHARED_OFFSET if self.is_shared else 0
         symbols, ahead = self._model.symbols, self._looks_ahead
+        if voice.reading.has_words:
+            phrases = self._thai.read(text, voice.reading.espeak)
+            return cut_phrases(phrases, symbols, sounds_before, looks_ahead=ahead)
         return read_text(text, voice.reading, symbols, self._phonemize, sounds_before, looks_ahead=ahead)
 
     def cut(self, piece: Piece, most: int) -> list[Piece]:
@@ -73,14 +79,14 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     def sounds(
         self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
     ) -> Iterator[NDArray[np.float32]]:
-        count = len(piece.numbers)
+        count, names = len(piece.numbers), self._model.names
         style = np.sum([weight * self._style(part, count - 2) for part, weight in voice.parts], axis=0)
         values = {
-            self._model.tokens_input: np.array([piece.numbers], np.int64),
-            STYLE: style[np.newaxis],
+            names.tokens: np.array([piece.numbers], np.int64),
+            names.style: style[np.newaxis],
             SPEED: np.array([speed], np.float32),
         }
-        outputs = filter(None, (self._model.output, self._model.lengths))
+        outputs = filter(None, (names.sound, names.lengths))
         sound, *lengths = network.sound_and([*outputs], values, RATE_HZ, stop)
         starts = sound_starts(lengths[0], count, len(sound)) if lengths else None
         if piece.cuts and starts is None:
@@ -89,6 +95,9 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
             (alone,) = self.cut(piece, piece.sounds)
             yield from self.sounds(network, alone, voice, speed, stop)
             return
+        if starts is not None and voice.reading.has_words:
+            before, sound = without_pads(sound, int(starts[1]), int(starts[-2]))
+            starts = np.clip(starts - before, 0, len(sound))
         stays, kept = without_halts(sound, speed), count
         if starts is not None:
             if piece.cuts:

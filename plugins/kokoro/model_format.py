@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from plugins.kokoro.thai_rules import network_sounds
 from speech_engine.imported_voices import judge_graph
 from speech_engine.model_files import (
     ModelContents,
@@ -16,7 +18,8 @@ from speech_engine.model_files import (
     UnusableModel,
 )
 
-TOKENS, STYLE, SPEED = ("tokens", "input_ids"), "style", "speed"
+TOKENS, STYLES, SOUNDS, SPEED = ("tokens", "input_ids"), ("style", "ref_s"), ("audio", "waveform"), "speed"
+"""The names of the inputs and of the sound. Exports choose one of several."""
 STYLE_SIZE = 256
 MOST_TOKENS = 510
 """The longest piece, without the pad at either end. A voice has a style for each length up to this one."""
@@ -31,19 +34,22 @@ _LENGTHS_OPERATORS = ({"Cast"}, {"Clip", "Max"}, {"Round"}, {"Div"}, {"ReduceSum
 """The operators that make the lengths of the sounds, the last one first. They divide by the speed."""
 _INT64 = 7
 _MOST_SYMBOLS = 4_096
+_MOST_WORDS, _LONGEST_WORD, _LONGEST_READING = 200_000, 100, 1_000
 _VOICE = re.compile(r"([a-z])([fm])(_[a-z0-9]{1,40})?")
 
 
 class Reading(NamedTuple):
     """A language of Kokoro's voices, and espeak-ng's name of it; without that, it has no reader here.
 
-    `accent` tells its voices from other voices of the language.
+    `accent` tells its voices from other voices of the language. One that `has_words` is read by the model's
+    dictionary, and espeak-ng reads English words in it.
     """
 
     tag: str
     name: str
     espeak: str = ""
     accent: str = ""
+    has_words: bool = False
 
 
 READINGS: Mapping[str, Reading] = {
@@ -54,6 +60,7 @@ READINGS: Mapping[str, Reading] = {
     "h": Reading("hi", "Hindi", "hi"),
     "i": Reading("it", "Italian", "it"),
     "p": Reading("pt-BR", "Brazilian Portuguese", "pt-br", accent="Brazilian"),
+    "t": Reading("th", "Thai", "en-us", has_words=True),
     "j": Reading("ja", "Japanese"),
     "z": Reading("zh", "Mandarin"),
 }
@@ -70,15 +77,24 @@ class StyleVoice(NamedTuple):
     begin: int
 
 
+class GraphNames(NamedTuple):
+    """The graph's names of the inputs for tokens and style, of the sound, and of the lengths of sounds in
+    frames. These may be absent, or `inner`: no output of the file."""
+
+    tokens: str
+    style: str
+    sound: str
+    lengths: str = ""
+    inner: str = ""
+
+
 class KokoroModel(NamedTuple):
-    """The contents of the files. `tokens_input`, `output` and `lengths` are the graph's names, which exports
-    choose. `lengths` are those of the sounds, in frames; it may be absent."""
+    """The contents of the files. `words` have their sounds as the dictionary writes them."""
 
     symbols: Mapping[str, int]
     voices: tuple[StyleVoice, ...]
-    tokens_input: str
-    output: str
-    lengths: str = ""
+    names: GraphNames
+    words: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return f"<KokoroModel of {len(self.voices)} voices>"
@@ -90,7 +106,10 @@ def read_model(model: ModelContents) -> KokoroModel:
     voices = tuple(_voice(model, name) for name in model.tensors("voices"))
     if not any(voice.reading.espeak for voice in voices):
         raise UnusableModel("voices.npz: it has no voice of a language that this engine can read")
-    return KokoroModel(symbols, voices, *_ends(model.graph("model")))
+    words = _words(model, symbols) if model.has("words") else {}
+    if not words and any(voice.reading.has_words for voice in voices):
+        raise UnusableModel("words.json is missing: it has the words of a voice's language with their sounds")
+    return KokoroModel(symbols, voices, _graph_names(model.graph("model")), words)
 
 
 def check_kokoro(model: ModelContents) -> ModelFacts:
@@ -124,14 +143,37 @@ def _voice(model: ModelContents, name: str) -> StyleVoice:
     return StyleVoice(name, gender, reading, info.shape[0], info.begin)
 
 
-def _ends(graph: OnnxGraph) -> tuple[str, str, str]:
-    """Return the names of the input for tokens, of the output for sound, and of the lengths. They differ
-    between exports."""
-    tokens = next((name for name in TOKENS if name in graph.inputs), TOKENS[0])
-    output = next(iter(graph.outputs), "")
-    needed = {tokens: ("I64", 2), STYLE: ("F32", 2), SPEED: ("F32", 1)}
-    judge_graph("model.onnx", graph, needed, output, "Kokoro does not have")
-    return tokens, output, _lengths(graph)
+def _words(model: ModelContents, symbols: Mapping[str, int]) -> dict[str, str]:
+    words = model.json("words")
+    if not isinstance(words, dict) or not 0 < len(words) <= _MOST_WORDS:
+        raise UnusableModel(f"words.json: it must be a table of at most {_MOST_WORDS:,} words")
+    for word, sounds in words.items():
+        if (
+            not isinstance(sounds, str)
+            or len(word) > _LONGEST_WORD
+            or not 0 < len(sounds) <= _LONGEST_READING
+        ):
+            raise UnusableModel(f"words.json: {word[:40]!r} is too long, or has no sounds")
+    unknown = set(network_sounds("".join(words.values()))) - symbols.keys()
+    if unknown:
+        raise UnusableModel(f"words.json: {sorted(unknown)[0]!r} is a sound that config.json does not have")
+    return words
+
+
+def _graph_names(graph: OnnxGraph) -> GraphNames:
+    tokens, style = (
+        next((name for name in names if name in graph.inputs), names[0]) for names in (TOKENS, STYLES)
+    )
+    floats = [name for name, value in graph.outputs.items() if value.dtype == "F32"]
+    sound = floats[0] if len(floats) == 1 else next(filter(graph.outputs.__contains__, SOUNDS), "")
+    sound = sound or next(iter(graph.outputs), "")
+    needed = {tokens: ("I64", 2), style: ("F32", 2), SPEED: ("F32", 1)}
+    judge_graph("model.onnx", graph, needed, sound, "Kokoro does not have")
+    told = [name for name, value in graph.outputs.items() if value.dtype in ("I64", "I32") and name != sound]
+    if len(told) == 1:
+        return GraphNames(tokens, style, sound, told[0])
+    inner = _lengths(graph)
+    return GraphNames(tokens, style, sound, inner, "" if inner in graph.outputs else inner)
 
 
 def _lengths(graph: OnnxGraph) -> str:
@@ -169,10 +211,18 @@ MODEL_FORMAT = ModelFormat(
             role="voices",
             kind="npz",
             name="voices.npz",
-            sources=("voices*.npz", "voices*.bin"),
+            sources=("voices*.npz", "voices*.bin", "[a-z][fm]_*.npy"),
             most_bytes=256 * 1024 * 1024,
         ),
         ModelFile(role="config", kind="json", name="config.json", sources=("config.json", "vocab.json")),
+        ModelFile(
+            role="words",
+            kind="json",
+            name="words.json",
+            sources=("words.json", "ipa.json"),
+            most_bytes=8 * 1024 * 1024,
+            is_optional=True,
+        ),
     ),
     check=check_kokoro,
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from plugins.kokoro.model_format import Reading
-from plugins.kokoro.word_places import word_places
+from plugins.kokoro.word_places import Phrase, word_places
 from speech_engine import UnsupportedText
 from speech_engine.text.sounds import (
     Ends,
@@ -62,15 +62,35 @@ def read_text(
 
     With `looks_ahead`, a piece that ends inside a sentence has cuts. Raise UnsupportedText.
     """
+    sentences = phonemize(safe_text(text), reading.espeak, ())
+    phrases = _phrases(text, reading, symbols, sentences)
+    return cut_phrases(phrases, symbols, sounds_before, looks_ahead=looks_ahead)
+
+
+def cut_phrases(
+    phrases: Iterable[Phrase],
+    symbols: Mapping[str, int],
+    sounds_before: int = 0,
+    *,
+    looks_ahead: bool = False,
+) -> list[Piece]:
+    """Return the pieces of phrases, as `read_text` does."""
     pieces: list[Piece] = []
-    for sentence in phonemize(safe_text(text), reading.espeak, ()):
-        known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
-        for piece in _pieces(known, symbols, sounds_before, word_places(text, known), looks_ahead):
-            pieces.append(piece)
+    for phrase in phrases:
+        for piece in _pieces(phrase.sounds, symbols, sounds_before, phrase.words, looks_ahead):
+            pieces.append(piece._replace(ends=phrase.ends) if piece.ends == "sentence" else piece)
             sounds_before += piece.sounds
     if not pieces:
         raise UnsupportedText("The text has nothing that this voice can speak.")
     return pieces
+
+
+def _phrases(
+    text: str, reading: Reading, symbols: Mapping[str, int], sentences: Iterable[Sequence[str]]
+) -> Iterator[Phrase]:
+    for sentence in sentences:
+        known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
+        yield Phrase(known, word_places(text, known))
 
 
 def cut_piece(piece: Piece, symbols: Mapping[str, int], most: int) -> list[Piece]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from speech_engine.text.sounds import CLAUSE_ENDS, WordPlace
+from speech_engine.text.sounds import CLAUSE_ENDS, Ends, WordPlace
 
 # Dashes separate words even if there is no space. The signs of Hindi's vowels are no letters.
 _WORD = re.compile(r"[^\W_](?:[^\s\u2012-\u2015\u2026]*[^\W_])?[\u0900-\u0957]*")
@@ -26,6 +26,14 @@ _UNEVEN, _OTHER_MARK = 2.0, 3.0
 """The costs, in sounds, of a step that is not one word with one group, and of a comma that only one has."""
 _BAND = 16
 """How many groups an alignment may be away from the even one."""
+
+
+class Phrase(NamedTuple):
+    """The sounds of a part of a text, its words among them, and what ends with it."""
+
+    sounds: list[str]
+    words: tuple[WordPlace, ...]
+    ends: Ends = "sentence"
 
 
 class _Unit(NamedTuple):

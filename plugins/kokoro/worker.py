@@ -28,7 +28,7 @@ def _read(folder: Path) -> tuple[KokoroModel, VoiceList]:
     check_model(MODEL_FORMAT, folder)
     manifest = find_manifest(folder)
     model = read_model(FolderContents(MODEL_FORMAT.files, folder))
-    timed = bool(model.lengths)
+    timed = bool(model.names.lengths)
     if manifest is None:
         voices = VoiceList(model.voices, folder.name, times_words=timed)
     else:
@@ -49,7 +49,9 @@ async def _create(name: str, settings: KokoroSettings, context: Context) -> Asyn
     try:
         model, voices = await asyncio.to_thread(_read, folder)
         context.progress(0.3, "loading the model")
-        network = await asyncio.to_thread(OnnxNetwork, folder / "model.onnx", share.threads, model.lengths)
+        network = await asyncio.to_thread(
+            OnnxNetwork, folder / "model.onnx", share.threads, model.names.inner
+        )
     except EngineFailed as fault:
         raise EngineUnavailable(str(fault), detail=fault.detail) from fault
     with ThreadPoolExecutor(share.slots, thread_name_prefix=name) as threads:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from plugins.minimax import wire
 from plugins.minimax.api import Api, Query
@@ -58,9 +59,9 @@ class KnownVoices(NamedTuple):
         The operator sets it if all accounts may use these voices. Voices that were cloned through this server
         are never listed, because each has an owner.
         """
-        rows = (*self.system, *(self.own if with_own else ()))
-        by_id = {row.voice_id: _voice(row) for row in rows if not row.voice_id.startswith(OURS)}
-        return tuple(by_id.values())
+        own = [replace(_voice(row), is_cloned=True) for row in self.own if with_own]
+        by_id = {info.id: info for info in (*map(_voice, self.system), *own)}
+        return tuple([info for id_, info in by_id.items() if not id_.startswith(OURS)])
 
 
 async def known(api: Api) -> KnownVoices:

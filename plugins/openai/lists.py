@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from plugins.openai.refusals import refusal_of_answer
 from plugins.openai.server import ServerSettings
 from speech_engine import HttpClient, VoiceInfo
@@ -75,7 +77,9 @@ def voices(answer: Any) -> tuple[VoiceInfo, ...]:
         if (id_ := _id_of(entry))
     }
     uploads = {
-        id_: voice_named(id_) for entry in _entries(answer, "uploaded_voices") if (id_ := _id_of(entry))
+        id_: replace(voice_named(id_), is_cloned=True)
+        for entry in _entries(answer if isinstance(answer, dict) else {}, "uploaded_voices")
+        if (id_ := _id_of(entry))
     }
     return tuple({**by_id, **uploads}.values())
 

@@ -13,10 +13,10 @@ from scipy import signal
 
 from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.hubert import HUBERT_HZ
-from plugins.rvc.joining import Joiner
 from plugins.rvc.pitch import coarse, praat_pitch
 from speech_engine.errors import UnsupportedOption
 from speech_engine.host.batch_model import RowWork
+from speech_engine.host.joining import Joiner
 from speech_engine.host.windows import SoundWindow, WindowSizes
 from speech_engine.values import SpeechJob
 

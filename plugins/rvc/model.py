@@ -15,7 +15,7 @@ from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import SIZES, SOURCE_HZ, ConversionOptions, Prepared, coarse_of, moved
 from plugins.rvc.generator import sound_of
 from plugins.rvc.hubert import HUBERT_HZ, Hubert
-from plugins.rvc.joining import followed
+from plugins.rvc.loudness import followed
 from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
 from plugins.rvc.voice_rules import largest_layer

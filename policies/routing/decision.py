@@ -149,7 +149,7 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
 
 def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
     inputs = FilterInput(voice, query, terms, rules.licences)
-    post: Post | None = None
+    post = query.post
     if (steps := offer.steps) and (post := find_post(steps, inputs)) is not None:
         query = msgspec.structs.replace(query, post=post)
         inputs = inputs._replace(query=query)
@@ -328,12 +328,19 @@ def _judge_step(found: FoundStep, inputs: FilterInput) -> Post:
         converts=True,
         receivers=_receivers(inputs.voice),
     )
-    inputs = inputs._replace(voice=voice, query=query)
+    found_speaker = find_repeater(model, inputs._replace(voice=voice, query=query))
+    if isinstance(found_speaker, NoCandidate):
+        return Post(step, error=_as_of_post_step(found_speaker))
+    return Post(step, found_speaker)
+
+
+def find_repeater(model: Model, inputs: FilterInput) -> PostSpeaker | NoCandidate:
+    """Return how a model converts speech into the voice of the inputs, or why it cannot."""
     if (refuser := _first_refusal(model, inputs)) is not None:
-        return Post(step, error=_as_of_post_step(refuser.refusal((model,), inputs)))
-    speaker = find_speaker(voice, model, query)
+        return refuser.refusal((model,), inputs)
+    speaker = find_speaker(inputs.voice, model, inputs.query)
     assert speaker is not None, "the filter of voices has found one"
-    return Post(step, PostSpeaker(model, speaker.voice, voice, speaker.credential, step.pitch))
+    return PostSpeaker(model, speaker.voice, inputs.voice, speaker.credential, inputs.query.pitch)
 
 
 def _receivers(voice: Voice) -> tuple[str, ...] | None:

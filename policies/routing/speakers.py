@@ -11,6 +11,7 @@ import speech_engine
 from policies import namesakes
 from policies.namesakes import NameShare
 from policies.routing.values import Binding, Model, RoutingQuery, Voice
+from policies.sample_quality import PART_S
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples, Trained
 from speech_engine.names import StandsIn
 
@@ -20,7 +21,7 @@ which holds ninety recordings for all voices."""
 
 Lack = Literal["", "length", "text", "limit"]
 """The reason why a model cannot use the recordings of a voice: they are too short (`length`), their words
-are unknown (`text`), or they are too long (`limit`), so the words of the part that is used are unknown."""
+are unknown (`text`), or they are too long (`limit`), and the words of the part that is used are unknown."""
 
 
 class Speaker(NamedTuple):
@@ -143,7 +144,11 @@ def _speaker_of_samples(info: ModelInfo, recorded: tuple[Sample, ...], emotion: 
     long_enough = tuple(each for each in samples if not each.seconds or each.seconds >= least_s)
     if not long_enough:
         return Speaker(Samples(samples), lack="length")
-    usable = tuple(replace(each, text="") if each.speech_s > most_s else each for each in long_enough)
+    has_part = info.needs_sample_text and most_s >= PART_S
+    usable = tuple(
+        replace(each, text=each.part if has_part else "", part="") if each.speech_s > most_s else each
+        for each in long_enough
+    )
     if not info.needs_sample_text:
         return Speaker(Samples(usable[:MOST_SAMPLES]))
     if with_text := tuple(each for each in usable if each.text):

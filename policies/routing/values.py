@@ -187,13 +187,15 @@ class FoundStep(msgspec.Struct, frozen=True):
 
 class PostSpeaker(msgspec.Struct, frozen=True):
     """The model that converts the speech of a candidate. `voice` is its engine's form of `named_voice`, the
-    voice that the post-step names."""
+    voice that the post-step names. If it `is_own`, that is the requested voice, and the candidate speaks with
+    a base voice of its engine."""
 
     model: Model
     voice: speech_engine.Voice
     named_voice: Voice
     credential: str = ""
     pitch: float = 0.0
+    is_own: bool = False
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -264,6 +266,13 @@ class Candidate(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "speaker", speaker)
         msgspec.structs.force_setattr(self, "text_key", (self.front_end, "emotion" in self.ignores))
         msgspec.structs.force_setattr(self, "substitute", substitute)
+
+    @property
+    def base(self) -> str:
+        """The base voice, as `engine/voice`, that another model repeats in the requested voice, or ""."""
+        if self.post is None or not self.post.is_own:
+            return ""
+        return f"{self.model.engine}/{voice_text(self.voice)}"
 
     @property
     def is_other_speaker(self) -> bool:

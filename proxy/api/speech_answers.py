@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from proxy.api.speech_headers import base_voices
 from proxy.errors import ErrorDetail
 from proxy.http.replies import encode_json
 from proxy.speech.answer import Answer
@@ -45,7 +46,7 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """What an answer says of its speech, beside the sound. `words` is null if their times are not known. With
     `word_times`, the server itself heard the times. `substitute` is there if the header
-    `x-voxgate-substitute` is."""
+    `x-voxgate-substitute` is, and `voice_base` if `x-voxgate-voice-from` is."""
 
     audio_format: str
     duration_seconds: float
@@ -58,6 +59,7 @@ class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     usage: SpeechUsage
     ignored: tuple[str, ...] | UnsetType = UNSET
     substitute: str | UnsetType = UNSET
+    voice_base: str | UnsetType = UNSET
     check: CheckReport | UnsetType = UNSET
 
 
@@ -145,6 +147,7 @@ def speech_report(answer: Answer, first_character: int = 0) -> SpeechReport:
         usage=speech_usage(answer),
         ignored=call.ignored_fields() or UNSET,
         substitute=call.totals.substitute or UNSET,
+        voice_base=base_voices(call) or UNSET,
         check=check or UNSET,
     )
 

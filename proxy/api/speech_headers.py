@@ -31,6 +31,8 @@ SOME_ANSWER_HEADERS = {
     '`rel="c2pa-manifest"`; not if the manifest is in the file.',
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for, "
     "or has given it another name already, or is rule-based, and a natural one has the voice.",
+    "x-voxgate-voice-from": "The engine's own voice that spoke, as `engine/voice`, if no model speaks with "
+    "the requested voice: a second model repeated it in that voice.",
     "x-voxgate-cast-unused": "The names of the cast that the text does not have, if there are any.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, known fields of other servers, and `pitch` if only robots have it; `emotion` if tags in "
@@ -65,6 +67,8 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, *headers_of())
     if voices := call.totals.announce_substitutes():
         headers = (*headers, (b"x-voxgate-substitute", _header_text(voices).encode()))
+    if ", " in engine and (bases := base_voices(call)):
+        headers = (*headers, (b"x-voxgate-voice-from", _header_text(bases).encode()))
     if (cast := call.plan.cast) and (unused := text_tags.unused_names(call.request.text, cast)):
         headers = (*headers, (b"x-voxgate-cast-unused", _header_text(", ".join(unused)).encode()))
     request = call.request
@@ -74,6 +78,11 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         if (run.winner or run.part.candidates[0]).ignores and not run.is_passed_over:
             return _with_ignored(headers, call)
     return headers
+
+
+def base_voices(call: SpeechCall) -> str:
+    """Return the base voices that another model repeats in the requested voice, joined by commas, or ""."""
+    return ", ".join(dict.fromkeys(each.base for each in call.totals.speaking_candidates if each.base))
 
 
 def _with_ignored(headers: tuple[RawHeader, ...], call: SpeechCall) -> tuple[RawHeader, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -32,12 +33,13 @@ _MOST_CACHED_OWNERS = 200
 
 _PlanKey = tuple[tuple[str, ...] | None, bool, bool, bool] | None
 """The terms that decide which models speak: `engines`, `local_only`, `is_paid` and `is_for_job`."""
-FindModelCommand = Callable[[str | None, bool, bool], str]
-"""Takes a language, whether clients pay, and whether a voice is wanted that stands in for late ones. Returns
-the command that installs it, or else a model for voices of recordings, or ""."""
+ModelUse = Literal["recordings", "stand_in", "natural"]
+"""What a model is for: voices of recordings, a voice that stands in for late ones, or any natural one."""
+FindModelCommand = Callable[[str | None, bool, ModelUse], str]
+"""Takes a language, whether clients pay, and what for. Returns the command that installs a model, or ""."""
 
 
-def no_model_command(_tag: str | None, _is_paid: bool, _stands_in: bool) -> str:
+def no_model_command(_tag: str | None, _is_paid: bool, _use: ModelUse) -> str:
     return ""
 
 
@@ -59,9 +61,10 @@ class Catalogue:
             for name, section in sections
         }
         self.licences = Licences(config.server.commercial, accepted)
+        self.converter = config.server.converter
         self.live = engines
         """The engines with their models and voices as they are now."""
-        self._configured = ConfiguredVoices(config.voices, engines)
+        self.configured = ConfiguredVoices(config.voices, engines)
         self._routes = routing.Routes(config.routes)
         self._find_step = outside("proxy.speech_steps.post_steps", "find_step", _no_step)
         self._owners_revision = -1
@@ -158,7 +161,7 @@ class Catalogue:
     def find_steps(
         self, route: routing.Route, operator_voices: Mapping[str, routing.Voice]
     ) -> tuple[routing.FoundStep, ...]:
-        find, configured, live = self._find_step, self._configured, dict(self.live.items())
+        find, configured, live = self._find_step, self.configured, dict(self.live.items())
         return tuple([find(step, live, operator_voices, configured.get(step.voice)) for step in route.post])
 
     def missing_candidates(self, route: routing.Route) -> list[str]:
@@ -261,18 +264,18 @@ class Catalogue:
             for info in engine.voices()
         ]
         # A configured voice replaces an engine's voice of the same id, as `resolve_voice` does.
-        return [*self._configured.offered(), *(voice for voice in listed if voice.id not in self._configured)]
+        return [*self.configured.offered(), *(voice for voice in listed if voice.id not in self.configured)]
 
     def resolve_voice(self, name: str, of_account: Mapping[str, routing.Voice] = _NO_VOICES) -> routing.Voice:
         """Return a voice by its id, or by a name that is unique, in any case. Raises InvalidRequest.
 
         `of_account` has the caller's own voices by id and name; they come first.
         """
-        if (own := of_account.get(name) or self._configured.get(name)) is not None:
+        if (own := of_account.get(name) or self.configured.get(name)) is not None:
             return own
         voices = self.voices()
         matches = [voice for voice in voices if voice.id == name] or [v for v in voices if v.name == name]
-        matches = matches or find_without_case(name, of_account.values(), self._configured.offered(), voices)
+        matches = matches or find_without_case(name, of_account.values(), self.configured.offered(), voices)
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -314,7 +317,7 @@ class Catalogue:
     def name_order(self, voice: routing.Voice) -> int:
         """Return 0 for the operator's name of a speaker, 1 for an engine's, 2 for OpenAI's. Lists show the
         name with the lowest number."""
-        return 1 if voice.id not in self._configured else 2 if voice.id in known_names() else 0
+        return 1 if voice.id not in self.configured else 2 if voice.id in known_names() else 0
 
     def with_voice_owners(
         self, decision: routing.Decision, model: str, terms: Terms | None
@@ -335,7 +338,7 @@ class Catalogue:
             plan_key = (terms.engines, terms.local_only, terms.is_paid, terms.is_for_job)
         key = (model, tag, plan_key)
         if (known := self._owners.get(key)) is None:
-            voices = [voice for name in known_names() if (voice := self._configured.get(name)) is not None]
+            voices = [voice for name in known_names() if (voice := self.configured.get(name)) is not None]
             found = routing.find_owners(self._decide(voice, model, tag, terms) for voice in voices)
             known = self._owners[key] = found
         return known
@@ -346,12 +349,12 @@ class Catalogue:
 
     def missing_bindings(self, voice: routing.Voice) -> list[str]:
         """Return the reasons why engines lack a configured voice that is bound to them."""
-        missing = self._configured.missing_bindings(voice.id)
+        missing = self.configured.missing_bindings(voice.id)
         return [f"{binding.engine} has no voice {routing.voice_text(binding.voice)!r}" for binding in missing]
 
     def voice_obstacle(self, name: str) -> str:
         """Return why no engine can speak with this voice, or "". The reason is public."""
-        return "no engine has it: see voxgate check" if self._configured.is_silent(name) else ""
+        return "no engine has it: see voxgate check" if self.configured.is_silent(name) else ""
 
     def unusable_models(self) -> list[Remark]:
         """Return remarks on models that cannot speak: an engine lacks them, or a licence is not accepted."""
@@ -371,7 +374,7 @@ class Catalogue:
         """Return each configured voice that lacks a binding, with the reason."""
         return [
             (name, f"{binding.engine} does not have it: see voxgate check")
-            for name, binding in self._configured.all_missing_bindings()
+            for name, binding in self.configured.all_missing_bindings()
         ]
 
     def models_of_alias(self, alias: str) -> list[routing.Model]:

@@ -40,12 +40,14 @@ class OwnRecording(NamedTuple):
 
 class OwnTranscript(Redacted, msgspec.Struct, frozen=True):
     """The words of a recording. If it `is_reliable`, the model hears few words of this language wrong.
-    `avg_logprob` is the least one of its segments. `languages` are those of its segments."""
+    `avg_logprob` is the least one of its segments. `languages` are those of its segments. `words` have
+    times, if the model tells them."""
 
     text: str
     is_reliable: bool
     languages: frozenset[str] = frozenset()
     avg_logprob: float = 0.0
+    words: tuple[TranscriptWord, ...] = ()
 
 
 class Recogniser(NamedTuple):

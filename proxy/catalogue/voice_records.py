@@ -29,14 +29,16 @@ class ComparisonResult(msgspec.Struct, frozen=True):
 
 class VoiceTexts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a voice that may name a person. They are sealed together. `texts` are the words of its
-    samples. If they are `recognised`, the server has heard them, or will. `request` is a digest of the
-    request that created the voice with an Idempotency-Key."""
+    samples, and `part` those of the first one's part (`Sample`). If they are `recognised`, the server has
+    heard them, or will. `request` is a digest of the request that created the voice with an
+    Idempotency-Key."""
 
     name: str
     description: str = ""
     tags: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     texts: tuple[str, ...] = ()
+    part: str | UnsetType = UNSET
     recognised: Recognised = UNSET
     request: str = ""
 

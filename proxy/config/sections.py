@@ -159,6 +159,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fill_missing: Switch = False
     default_language: Tag = "en"
     detector: Annotated[str, msgspec.Meta(description='the name of a detector, or "" for none')] = "pycld2"
+    converter: Annotated[str, msgspec.Meta(description='an engine that converts, or "" for none')] = ""
     turn_pause_ms: Annotated[
         int, msgspec.Meta(ge=0, le=5000, description="a number of milliseconds, 0 to 5000")
     ] = 250

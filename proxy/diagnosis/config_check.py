@@ -102,6 +102,11 @@ def _setting_findings(config: Config, registry: Registry) -> list[Finding]:
         found = f"server.detector: {detector} is not installed; only the script of a text tells its language"
         do = f'write detector = "{SHIPPED}", and remove [detectors.{detector}] if there is one'
         findings.append(note("detector", found, do, name=detector))
+    converter = config.server.converter
+    if converter and converter not in config.engines:
+        found = f"server.converter: there is no [engines.{converter}], so it repeats no voice"
+        do = f'add [engines.{converter}], or write converter = ""'
+        findings.append(note("converter", found, do, name=converter))
     return findings
 
 

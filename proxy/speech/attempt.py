@@ -49,7 +49,7 @@ class RepeatedSound(Protocol):
 
 
 class RepeaterAway(EngineUnavailable):
-    """The repeating engine is away, busy or unable. All candidates share it, so no other one is tried."""
+    """The repeating engine is away, busy or unable. No other candidate that it repeats is tried."""
 
 
 class Attempt(msgspec.Struct, kw_only=True):

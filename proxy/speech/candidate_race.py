@@ -85,15 +85,17 @@ class FirstAudio:
         if run.budget_s is not None:
             return run.budget_s
         part, source = run.part, call.request.source
-        budget_s, hears_all = IDLE_S if call.job else self._within_s, False
-        for candidate in part.candidates:
-            info = candidate.model.info
-            budget_s, hears_all = max(budget_s, info.first_audio_s or 0.0), hears_all or info.hears_all_first
+        budget_s, repeats_s, hears_all = IDLE_S if call.job else self._within_s, 0.0, False
         sound_s = 0.0 if source is None else source.seconds
-        if (post := part.candidates[0].post) is not None:
-            # The repeating engine begins with the first sound of a candidate.
-            budget_s += post.model.info.first_audio_s or 0.0
-            sound_s, hears_all = part.estimated_s, post.model.info.hears_all_first
+        for candidate in part.candidates:
+            info, post = candidate.model.info, candidate.post
+            budget_s = max(budget_s, info.first_audio_s or 0.0)
+            if post is not None:
+                # The repeating engine begins with the first sound of a candidate.
+                info, sound_s = post.model.info, part.estimated_s
+                repeats_s = max(repeats_s, info.first_audio_s or 0.0)
+            hears_all = hears_all or info.hears_all_first
+        budget_s += repeats_s
         if hears_all:
             budget_s += provider_waits.hearing_s(sound_s)
         run.budget_s = budget_s
@@ -301,7 +303,7 @@ class CandidateRace:
             if candidate.model.info.is_local:
                 self._began += time.monotonic() - began  # only the silence of providers is bounded
             if isinstance(failure, RepeaterAway):
-                self._left.clear()
+                self._left = deque([each for each in self._left if each.post != candidate.post])
             return None
 
     async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:

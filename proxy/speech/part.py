@@ -37,9 +37,14 @@ class Part(msgspec.Struct, frozen=True):
     emotion: str | None = None
 
     @property
-    def post(self) -> PostSpeaker | None:
-        """The model that repeats the speech. All candidates have the same."""
-        return self.candidates[0].post
+    def posts(self) -> list[PostSpeaker]:
+        """The models that repeat the speech of the candidates, each with its voice."""
+        return [each.post for each in self.candidates if each.post is not None]
+
+    @property
+    def named_voices(self) -> list[Voice]:
+        """The voice, its members, and the voices in which models repeat the speech."""
+        return [self.voice, *self.voice.members, *[post.named_voice for post in self.posts]]
 
     def lacks_stand_in(self, model: str) -> bool:
         """Tell whether one of OpenAI's names waits for its natural voice, as no other stands in. An engine's
@@ -54,7 +59,7 @@ class Part(msgspec.Struct, frozen=True):
             return ""
         is_measured = isinstance(error, EngineBusy)
         wait = f", for about {ceil(error.retry_after_s or 1)} seconds" if is_measured else ""
-        command = command_for(self.language, True, True)
+        command = command_for(self.language, True, "stand_in")
         remedy = f" The operator of this server can add one: {command}" if command else ""
         return f" Texts in '{self.language}' wait{wait}: no other voice here stands in for theirs.{remedy}"
 
@@ -62,5 +67,5 @@ class Part(msgspec.Struct, frozen=True):
     def description(self) -> str:
         route = f"route {self.route}" if self.route else "no route"
         names = ", ".join(candidate.model.name for candidate in self.candidates)
-        post = f", post {self.post.model.name}" if self.post is not None else ""
-        return f"{self.language} ({self.source}), {route}: {names}{post}"
+        posts = dict.fromkeys(f", post {post.model.name}" for post in self.posts)
+        return f"{self.language} ({self.source}), {route}: {names}{''.join(posts)}"

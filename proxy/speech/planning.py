@@ -98,6 +98,10 @@ def _no_advice(_decision: Decision, _catalogue: Catalogue, _terms: Terms | None)
     return ""
 
 
+def _no_repeater(decision: Decision, *_: object) -> Decision:
+    return decision
+
+
 def refuse_provenance() -> None:
     """Refuse a request for a signed manifest: this server makes none."""
     raise InvalidRequest(
@@ -126,6 +130,7 @@ class Planner:
     ) -> None:
         self._part_check = part_check
         self._advice_for = outside("proxy.speech_steps.recording_speakers", "advice_for", _no_advice)
+        self._repeat_own = outside("proxy.speech_steps.base_voices", "repeat_own", _no_repeater)
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends, robot_fallback)
         self.splitter = TextSplitter(catalogue, detect, default_language)
@@ -263,8 +268,10 @@ class Planner:
         )
         offer = self._catalogue.find_offer(request.model, chosen.tag, own.operator_voices)
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
+        if is_own := decided.error is not None and span.voice.is_recorded and source is None:
+            decided = self._repeat_own(decided, offer, self._catalogue, own, terms, self._rules)
         decision = self._catalogue.with_voice_owners(decided, request.model, terms)
-        if span.voice.account is None and not span.voice.members and not offer.steps:
+        if span.voice.account is None and not (span.voice.members or offer.steps or is_own):
             # Decisions with saved voices are not stored, because saved voices can be deleted. A post-step
             # may have a saved voice of the operator.
             if len(self._decisions) >= _MOST_DECISIONS:
@@ -319,11 +326,9 @@ class Planner:
             part if (words := lexicons[part.language]) is EMPTY_LEXICON else replace(part, lexicon=words)
             for part in parts_without_lexicons
         ]
-        voices = {voice.id, *(part.voice.id for part in parts)}
-        voices.update(member.id for part in parts for member in part.voice.members)
+        voices = {voice.id, *(each.id for part in parts for each in part.named_voices)}
         voices.update(clip for part in parts for clip in _clips_of(part))
-        voices.update(part.post.named_voice.id for part in parts if part.post is not None)
-        models = [model for part in parts for candidate in part.candidates for model in candidate.models]
+        candidates = [candidate for part in parts for candidate in part.candidates]
         is_joined = is_checked or len(parts) > 1 or parts[0].pause_s > 0
         if is_joined and outside("proxy.speech_steps.relay", "RelayStep", None) is None:
             message = "This server speaks a text with one voice, language and emotion, without pauses."
@@ -339,7 +344,7 @@ class Planner:
             own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
             cast=tuple(name for name, _ in request.cast or voice.cast),
             is_joined=is_joined,
-            treatment=self._treat(models, terms, is_joined=is_joined),
+            treatment=self._treat(candidates, terms, is_joined=is_joined),
         )
 
     def explain(
@@ -369,16 +374,12 @@ class Planner:
 
 
 def _clips_of(part: Part) -> list[str]:
-    """Return the ids of the clips that the candidates and the post-step of a part may use."""
-    post = part.post
-    voices = (part.voice, *part.voice.members, *(() if post is None else (post.named_voice,)))
-    clips = [clip for voice in voices for clip in voice.clips]
-    if not clips:
+    """Return the ids of the clips that the candidates and the post-steps of a part may use."""
+    if not (clips := [clip for voice in part.named_voices for clip in voice.clips]):
         return []
-    spoken = {sample.digest for candidate in part.candidates for sample in find_samples(candidate.voice)}
-    if post is not None:
-        spoken |= {sample.digest for sample in find_samples(post.voice)}
-    return [id_ for id_, digest in clips if digest in spoken]
+    voices_spoken = [*(each.voice for each in part.candidates), *(post.voice for post in part.posts)]
+    spoken = {sample.digest for voice in voices_spoken for sample in find_samples(voice)}
+    return list(dict.fromkeys(id_ for id_, digest in clips if digest in spoken))
 
 
 def _speaking_ids(voice: Voice, parts: Sequence[Part]) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from policies.plans import Terms
-from policies.routing import Model
+from policies.routing import Candidate
 
 
 class OpenFilter(Protocol):
@@ -42,7 +42,7 @@ class SoundFilter(Protocol):
 class Treatment(msgspec.Struct, frozen=True):
     """The treatment of an answer: a tag in its file that names the kind of its source, and perhaps a filter.
 
-    Speech of the models in `spared` gets neither.
+    Speech of the candidates whose `speaker` is in `spared` gets neither.
     """
 
     filter: SoundFilter | None = None
@@ -50,10 +50,10 @@ class Treatment(msgspec.Struct, frozen=True):
 
 
 class Treat(Protocol):
-    def __call__(self, models: Sequence[Model], terms: Terms, *, is_joined: bool) -> Treatment | None:
-        """Return the treatment of an answer by these models, or None. `is_joined` is that of its plan."""
+    def __call__(self, candidates: Sequence[Candidate], terms: Terms, *, is_joined: bool) -> Treatment | None:
+        """Return the treatment of an answer by these candidates, or None. `is_joined` is that of its plan."""
         ...
 
 
-def untreated(models: Sequence[Model], terms: Terms, *, is_joined: bool) -> None:
+def untreated(candidates: Sequence[Candidate], terms: Terms, *, is_joined: bool) -> None:
     """Return None: no answer is treated."""

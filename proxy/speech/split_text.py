@@ -370,8 +370,8 @@ def candidates_of(request: SpeechRequest, span: Span, decision: Decision) -> tup
     if tag is not None:
         candidates = tuple([c if c.model.info.reads_emotion_tags else _ignoring(c) for c in candidates])
     if span.plain and span.emotion is not None:
-        known, post = {each.model.name for each in candidates}, candidates[0].post
-        others = [each for each in span.plain if each.model.name not in known and each.post == post]
+        known, posts = {each.model.name for each in candidates}, [each.post for each in candidates]
+        others = [each for each in span.plain if each.model.name not in known and each.post in posts]
         candidates += tuple(map(_ignoring, others))
     if mode != "refuse":
         return candidates

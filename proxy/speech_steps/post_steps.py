@@ -95,10 +95,15 @@ def open_post(
         second.watch(stream.deadline, engine, second_job, provider_waits.LAST_SILENT_S)
         return engine.open(Convert(second_job), second.note_dispatch, spoken)
 
-    first = engines[candidate.model.engine].open(Speak(replace(job, formats=())), attempt.note_dispatch)
+    first = engines[candidate.model.engine].open(Speak(_first_job(job, candidate)), attempt.note_dispatch)
     events = PostStream(first, open_second, hears_all_first=post.model.info.hears_all_first)
     attempt.output = events.spoken
     return events, events.spoken
+
+
+def _first_job(job: SpeechJob, candidate: Candidate) -> SpeechJob:
+    """Return the job of the engine that speaks. A base voice keeps its pitch: its repetition changes it."""
+    return replace(job, formats=(), pitch=0.0 if candidate.base else job.pitch)
 
 
 def _post_job(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:

@@ -110,6 +110,8 @@ class FirstSpeech:
         """Read the sound, the words or the units of an event. Return whether more events may follow."""
         match event:
             case Started(sample_rate_hz=rate_hz):
+                if self._sound is not None:
+                    raise EngineFailed("The engine started twice.")
                 self._rate_hz = rate_hz
                 self._sound = Sound(rate_hz, USUAL_FORMS["pcm"])
             case Audio():

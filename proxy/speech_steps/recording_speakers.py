@@ -12,6 +12,8 @@ from proxy.catalogue.catalogue import Catalogue
 
 _HELPED = frozenset({"voice_not_available", "unsupported_language"})
 """The codes of errors that another model might not have."""
+_HOW_SPOKEN = frozenset({"emotion", "pitch", "voice.mix"})
+"""The fields of errors that only some models have."""
 _MOST_NAMED = 5
 _OPERATOR = "The operator of this server can add it with:"
 
@@ -21,6 +23,7 @@ class RecordingSpeakers:
 
     def __init__(self, catalogue: Catalogue, terms: Terms | None) -> None:
         self._models = catalogue.usable_models(terms)
+        self._converter = catalogue.converter
         self._is_complete = not catalogue.awaits_models
         self._command_for = catalogue.command_for
         self._is_paid = terms is not None and terms.is_paid
@@ -30,13 +33,13 @@ class RecordingSpeakers:
 
         It is also "" while an engine starts, because its models are not known yet.
         """
-        if not self._is_complete or self.model_names(tag):
+        if not self._is_complete or self.model_names(tag) or self._repeats(tag):
             return ""
         where = f" in the language '{tag}'" if tag else ""
         problem = f"Nothing on this server can speak a voice of a recording{where}."
         if places := sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)}):
             return f"{problem} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
-        command = self._command_for(tag, self._is_paid, False)
+        command = self._command_for(tag, self._is_paid, "recordings")
         if not command:
             return f"{problem} No model is known that the operator could add for it."
         return f"{problem} {_OPERATOR} {command}"
@@ -50,7 +53,15 @@ class RecordingSpeakers:
         return [each for each in self._speaking(tag) if each.info.speaks_samples]
 
     def _speaking(self, tag: str | None) -> list[Model]:
-        return [each for each in self._models if tag is None or routing.speaks(each.info, tag)]
+        speaking = [each for each in self._models if each.info.speaks]
+        return [each for each in speaking if tag is None or routing.speaks(each.info, tag)]
+
+    def _repeats(self, tag: str | None) -> bool:
+        """Tell whether the configured converter can repeat another model's speech in this language."""
+        return bool(self._speaking(tag)) and any(
+            each.engine == self._converter and each.info.converts and each.info.speaks_samples
+            for each in self._models
+        )
 
 
 def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) -> str:
@@ -64,7 +75,8 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
         return _language_advice(decision.query.language, catalogue, terms)
     if error is not None and decision.query.converts and error.code == "unsupported_model":
         return _converters_advice(catalogue, terms)
-    if error is None or not decision.voice.samples or error.code not in _HELPED:
+    is_how = error is not None and error.field in _HOW_SPOKEN
+    if error is None or not decision.voice.is_recorded or not (error.code in _HELPED or is_how):
         return ""
     speakers = RecordingSpeakers(catalogue, terms)
     judged = {verdict.model.name for verdict in decision.verdicts}
@@ -76,7 +88,7 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
     )
     if found is not None and found.candidates:
         return f"{', '.join(each.model.name for each in found.candidates)} can."
-    return speakers.hint(decision.query.language)
+    return "" if is_how or not decision.voice.samples else speakers.hint(decision.query.language)
 
 
 def _language_advice(tag: str, catalogue: Catalogue, terms: Terms | None) -> str:
@@ -86,7 +98,10 @@ def _language_advice(tag: str, catalogue: Catalogue, terms: Terms | None) -> str
         return f"Name a model that speaks it, and one of its voices: {', '.join(able[:_MOST_NAMED])}."
     if catalogue.awaits_models:
         return ""
-    return "No model that you may use here speaks it: the operator of this server can add one that does."
+    is_paid = terms is not None and terms.is_paid
+    command = catalogue.command_for(tag, is_paid, "natural")
+    what = f"it with: {command}" if command else "one that does."
+    return f"No model that you may use here speaks it: the operator of this server can add {what}"
 
 
 def _converters_advice(catalogue: Catalogue, terms: Terms | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,17 @@ class OnnxNetwork:
     def __init__(self, file: Path, threads: int = 1, integers: str = "") -> None:
         # The file is loaded from memory, so that a path in it leads to no other file.
         data = file.read_bytes() + (integer_output(integers) if integers else b"")
-        self._sessions = {count: _session(data, count) for count in sorted({1, threads})}
-        self.inputs = frozenset(each.name for each in self._sessions[1].get_inputs())
-        self.outputs = tuple(each.name for each in self._sessions[1].get_outputs())
+        self._use({count: _session(data, count) for count in sorted({1, threads})})
+
+    def _use(self, sessions: Mapping[int, Any]) -> None:
+        self._sessions = sessions
+        self._first = next(iter(sessions.values()))
+        self.inputs = frozenset(each.name for each in self._first.get_inputs())
+        self.outputs = tuple(each.name for each in self._first.get_outputs())
 
     def run(self, outputs: Sequence[str], values: Mapping[str, Any], stop: StopSwitch) -> Any:
         """Return some outputs, which are arrays, for these arrays. Raise EngineFailed."""
-        session = self._sessions.get(stop.threads, self._sessions[1])
+        session = self._sessions.get(stop.threads, self._first)
         try:
             return session.run(outputs, values, stop.options)
         except _FAULTS as error:
@@ -87,7 +92,15 @@ class OnnxNetwork:
         return [sound, *others]
 
 
-def _session(data: bytes, threads: int) -> Any:
+class GraphNetwork(OnnxNetwork):
+    """A network whose graph is in memory. Its weights are arrays that are not in the graph. Each run has so
+    many `threads`."""
+
+    def __init__(self, graph: bytes, weights: Mapping[str, Any], threads: int = 1) -> None:
+        self._use({threads: _session(graph, threads, weights)})
+
+
+def _session(data: bytes, threads: int, weights: Mapping[str, Any] = MappingProxyType({})) -> Any:
     options = onnxruntime.SessionOptions()
     # A number of our own: with its default, it would bind threads to cores, which a host may not.
     options.intra_op_num_threads = threads
@@ -98,6 +111,9 @@ def _session(data: bytes, threads: int) -> Any:
     options.enable_cpu_mem_arena = True
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if weights:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in weights.values()]
+        options.add_external_initializers(list(weights), values)
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except _FAULTS as error:

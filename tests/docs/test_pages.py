@@ -14,7 +14,7 @@ from tests.tables import each_row
 _TWO_SCREENS = 100
 _SAY = {".py", ".toml", ".yaml", ".yml", ".service", ".html", ".js", ".json", ""}
 _NAMED_PAGE = re.compile(r"\b(docs/[\w-]+(?:/[\w-]+)?\.(?:md|txt))(?:#([\w-]+))?")
-MOST_WORDS = 23_400
+MOST_WORDS = 23_700
 """Of the README and the pages in docs/, as `wc -w` counts them, without those that are generated, and without
 `_TRANSLATED`. 760 are a first change, most of them code that a test runs. 970 are transcriptions and the
 check of speech, 750 dubs, 390 a whole shop, and 900 agents."""

@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 
-from policies.sample_quality import SampleQuality, speech_range_s
+from policies.sample_quality import PART_S, SampleQuality, speech_range_s
 from proxy.audio.fitting import Resample
 from proxy.audio.loudness import Gain
 from proxy.audio.recordings.master import Floats, Master
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.audio.sound import FadeOut
+from speech_engine import ModelInfo
 from speech_engine.loudness import Meter, lufs
 
 LEVEL_LUFS = -20.0
@@ -29,11 +30,17 @@ _SCALE = np.float32(32767)
 
 
 class SampleSpec(msgspec.Struct, frozen=True):
-    """The requirements of a model: the seconds of sound, and the sample rate."""
+    """The requirements of a model: the seconds of sound, the sample rate, and whether it must know the
+    words."""
 
     least_s: float
     most_s: float
     rate_hz: int
+    needs_text: bool = False
+
+    @classmethod
+    def of(cls, info: ModelInfo) -> SampleSpec:
+        return cls(*info.sample_s, info.sample_hz, info.needs_sample_text)
 
 
 def derive_sample(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
@@ -46,6 +53,8 @@ def derive_sample(master: bytes, quality: SampleQuality, spec: SampleSpec) -> by
     samples = whole.read(start, end)
     most_samples = round(spec.most_s * whole.rate_hz)
     if len(samples) > most_samples:
+        if spec.needs_text:
+            most_samples = min(most_samples, round(PART_S * whole.rate_hz))
         samples = samples[: _quietest_cut(samples, most_samples, whole.rate_hz)]
     if whole.rate_hz != spec.rate_hz:
         samples = soxr.resample(samples, whole.rate_hz, spec.rate_hz, quality="HQ")

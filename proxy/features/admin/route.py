@@ -87,11 +87,12 @@ class JudgedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownCandidate(msgspec.Struct, frozen=True, kw_only=True):
-    """`voice` is the engine's own id."""
+    """`voice` is the engine's own id. The model `repeated_by` repeats it in the requested voice."""
 
     model: str
     voice: str
     front_end: str
+    repeated_by: str | UnsetType = UNSET
 
 
 class ShownRefusal(ErrorDetail, frozen=True):
@@ -190,6 +191,7 @@ class Explanations(Resource):
                     model=candidate.model.name,
                     voice=voice_text(candidate.voice),
                     front_end=candidate.front_end,
+                    repeated_by=candidate.models[-1].name if candidate.base else UNSET,
                 )
                 for candidate in decision.candidates
             ],

@@ -24,8 +24,11 @@ from proxy.speech.usage_tag import Tag
 from speech_engine.redacted import Redacted
 
 FILE, CONSENT = "file", "consent"
-_JSON_FIELDS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate", "history")
-_ENGINE_FIELDS = ("f0_method", "index_rate", "protect", "rms_mix_rate")
+_JSON_FIELDS = (
+    *("pitch", "index_rate", "protect", "rms_mix_rate", "tau"),
+    *("seed", "sample_rate", "bitrate", "history"),
+)
+_ENGINE_FIELDS = ("f0_method", "index_rate", "protect", "rms_mix_rate", "tau")
 """The fields that only some engines support. They are sorted, so that equal fields give equal `Extra`
 values."""
 
@@ -40,6 +43,7 @@ class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     protect: Annotated[float, Meta(ge=0, le=0.5, description="a number from 0 to 0.5")] | None = None
     rms_mix_rate: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     f0_method: Annotated[Literal["pm", "rmvpe"], Meta(description="pm or rmvpe")] | None = None
+    tau: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     seed: Seed | None = None
     response_format: Annotated[str, one_of(FORMATS)] = "mp3"
     sample_rate: SampleRate | None = None

@@ -175,7 +175,7 @@ class Estimates(Resource):
         if not (catalogue.live.is_busy(engine) and part.lacks_stand_in(call.request.model)):
             return None
         seconds = round((await catalogue.live[engine].health()).wait_s, 1)
-        command = catalogue.command_for(part.language, call.plan.terms.is_paid, True)
+        command = catalogue.command_for(part.language, call.plan.terms.is_paid, "stand_in")
         return Wait(seconds, command) if seconds >= 1.0 else None
 
     def _controls(self, call: SpeechCall, spoken: Spoken, own: AccountLibrary) -> Controls:

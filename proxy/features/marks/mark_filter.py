@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from policies.plans import Terms
-from policies.routing import Model
+from policies.routing import Candidate
 from proxy.features.marks.marker import RETRY_S, Marker
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.speech.planning import SpeechPlan, refuse_provenance
@@ -28,12 +28,12 @@ class Marks:
         use = None if marking is None else marking.mark
         self._filter = None if use is None else MarkFilter(marker, use)
 
-    def treat(self, models: Sequence[Model], terms: Terms, *, is_joined: bool) -> Treatment | None:
-        """Return the treatment of an answer: see `Treat`. A joined answer spares no model."""
-        marking = self._rules.decide(models, terms.marking)
+    def treat(self, candidates: Sequence[Candidate], terms: Terms, *, is_joined: bool) -> Treatment | None:
+        """Return the treatment of an answer: see `Treat`. A joined answer spares no candidate."""
+        marking = self._rules.decide(candidates, terms.marking)
         if marking is None:
             return None
-        spared = frozenset[str]() if is_joined else self._rules.spared(models, terms.marking)
+        spared = frozenset[str]() if is_joined else self._rules.spared(candidates, terms.marking)
         return MarkTreatment(filter=self._filter, spared=spared, marking=marking)
 
     def check_provenance(self) -> None:

@@ -253,8 +253,7 @@ class PlannedFacts:
     """
 
     def __init__(self, plan: SpeechPlan) -> None:
-        voices = [voice for part in plan.parts for voice in (part.voice, *part.voice.members)]
-        voices += [part.post.named_voice for part in plan.parts if part.post is not None]
+        voices = [voice for part in plan.parts for voice in part.named_voices]
         self.consents = tuple(dict.fromkeys(voice.consent for voice in voices if voice.consent))
         candidates = [candidate for part in plan.parts for candidate in part.candidates]
         models = [model for candidate in candidates for model in candidate.models]

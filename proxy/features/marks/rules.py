@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from policies.routing import Model
+from policies.routing import Candidate, Model
 
 
 class MarkUse(msgspec.Struct, frozen=True):
@@ -34,21 +34,25 @@ class MarkingRules(msgspec.Struct, frozen=True):
     def has_manifests(self) -> bool:
         return self.marking is not None and self.marking.has_manifest
 
-    def decide(self, models: Iterable[Model], is_marked_by_plan: bool | None) -> Marking | None:
-        """Return the marking of an answer that some of these models may speak. None: it is not marked.
+    def decide(self, candidates: Iterable[Candidate], is_marked_by_plan: bool | None) -> Marking | None:
+        """Return the marking of an answer that some of these candidates may speak. None: it is not marked.
 
-        A plan decides for all engines, unless `is_marked_by_plan` is None. Else one model that must be
+        A plan decides for all engines, unless `is_marked_by_plan` is None. Else one candidate that must be
         marked is enough, because the speaker is known only at the first byte. See `spared`.
         """
         if self.marking is None or is_marked_by_plan is False:
             return None
-        return self.marking if is_marked_by_plan or any(map(self.is_due, models)) else None
+        return self.marking if is_marked_by_plan or any(map(self._has_due, candidates)) else None
 
-    def spared(self, models: Iterable[Model], is_marked_by_plan: bool | None) -> frozenset[str]:
-        """Return the names of the models whose speech is not marked if they speak the whole answer alone."""
+    def spared(self, candidates: Iterable[Candidate], is_marked_by_plan: bool | None) -> frozenset[str]:
+        """Return the speakers whose speech is not marked if they speak the whole answer alone."""
         if self.marking is None or is_marked_by_plan is not None:
             return frozenset()
-        return frozenset(model.name for model in models if not self.is_due(model))
+        return frozenset(each.speaker for each in candidates if not self._has_due(each))
+
+    def _has_due(self, candidate: Candidate) -> bool:
+        # The model that repeats a base voice makes the voice that is heard.
+        return any(map(self.is_due, candidate.models[-1:] if candidate.base else candidate.models))
 
     def is_due(self, model: Model) -> bool:
         """Tell whether a model's speech is marked: the operator says so, or it is spoken here.

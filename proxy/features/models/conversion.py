@@ -68,7 +68,9 @@ async def _wait_for_end(
     )
     try:
         async with helper.use_process() as life:
-            child_progress = _decode(await life.ask(msgspec.json.encode(file)))
+            # A plugin's reader of the result stays here.
+            rules = msgspec.json.encode(msgspec.structs.replace(file, reader=None))
+            child_progress = _decode(await life.ask(rules))
             while not child_progress.is_over:
                 progress(child_progress.done, child_progress.total)
                 child_progress = _decode(await life.receive())

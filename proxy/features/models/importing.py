@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,6 +160,8 @@ def _copy_all(
                     lacks.update(dict.fromkeys(found))
                 elif file.kind == "tokenizer":
                     target.write(_convert_tokenizer(source))
+                elif is_one_array(file, path.name):
+                    _pack_array(source, target, path.name, file.most_bytes)
                 else:
                     _copy(source, target, file)
         except UnusableModel as fault:
@@ -213,6 +216,22 @@ def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
         if done > most:
             raise UnusableModel(f"it has more than {most:,} bytes")
         target.write(piece)
+
+
+def is_one_array(file: ModelFile, name: str) -> bool:
+    """Tell whether a file is an array by itself, where a format has an npz."""
+    return file.kind == "npz" and name.endswith(".npy")
+
+
+def _pack_array(source: BinaryIO, target: BinaryIO, name: str, most_bytes: int) -> None:
+    """Write an npz of one array under its file's name, with the same bytes at any time and place."""
+    size = os.fstat(source.fileno()).st_size
+    if size > most_bytes:
+        raise UnusableModel(f"it has {size:,} bytes; {most_bytes:,} are allowed")
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3  # Unix, on every system
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(info, source.read(size))
 
 
 def _convert_tokenizer(source: BinaryIO) -> bytes:

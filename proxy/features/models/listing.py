@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import proxy
 from policies.descriptions import language_named
 from policies.language import base_tag, tag_matches
+from proxy.catalogue.catalogue import ModelUse
 from proxy.config.reader import names_hint
 from proxy.features.models.entries import GalleryEntry, read_gallery
 from proxy.hosts.stored_models import ModelRefused
@@ -36,10 +37,15 @@ class GalleryModel(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that pulls this model, with a placeholder for the token of a gated one."""
+        """The command that pulls this model, by somebody who has read its licences and its terms."""
+        return self.command_of(f"models pull {self.name}", agrees=bool(self.entry.terms))
+
+    def command_of(self, words: str, *, agrees: bool = False) -> str:
+        """Return a command that fetches this model, with a placeholder for the token of a gated one. Unless
+        it `agrees` to the terms, it shows them and asks."""
         accepts = "".join(f" --accept {shlex.quote(licence)}" for licence in self.entry.to_accept)
         token = f"{self.entry.token.removeprefix('env:')}=… " if self.entry.gated else ""
-        return f"{token}voxgate models pull {self.name}{accepts}"
+        return f"{token}voxgate {words}{accepts}{' --agree' if agrees else ''}"
 
 
 class GalleryFault(NamedTuple):
@@ -83,19 +89,34 @@ class Galleries(NamedTuple):
         able = [each for each in found if each.plugin == QUICK and not each.entry.to_accept]
         return min(able, key=lambda each: each.entry.size, default=None)
 
-    def command_for(self, tag: str | None, is_paid: bool, stands_in: bool = False) -> str:
-        """Return the command that pulls a model which speaks with recorded voices in a language, or "".
-        Without a language, it is for English. Models that may speak for money come first, then the order of
-        the galleries counts. With `stands_in`, it is for a voice that does so in this language."""
-        if stands_in:
-            base = base_tag(tag or "en")
+    def natural_voice(self, tag: str) -> GalleryModel | None:
+        """Return the natural model of a language: a first one, or another of its plugin. It may be sold, and
+        has no terms to accept."""
+        plugins = {each.plugin for each in self.listed if each.name in FIRST}
+        found = [each for each in self.search(language=tag, is_paid=True) if not each.entry.to_accept]
+        able = [each for each in found if each.plugin in plugins]
+        return min(able, key=lambda each: each.name not in FIRST, default=None)
+
+    def command_for(self, tag: str | None, is_paid: bool, use: ModelUse = "recordings") -> str:
+        """Return the command that pulls a model for a use in a language, or "". Without a language, it is for
+        English."""
+        base = base_tag(tag or "en")
+        if use == "stand_in":
             return f"voxgate voices natural {base} --quick" if self.quick_voice(base) else ""
-        found = self.search(language=tag or "en", is_paid=is_paid)
+        if use == "natural":
+            return f"voxgate voices natural {base}" if self.natural_voice(base) else ""
+        own = self.own_voice(tag or "en", is_paid)
+        return "" if own is None else own.command_of(f"voices own {base}")
+
+    def own_voice(self, tag: str, is_paid: bool = False) -> GalleryModel | None:
+        """Return the model that speaks with recorded voices in a language, or None. Those that may speak for
+        money come first, then the order of the galleries counts."""
+        found = self.search(language=tag, is_paid=is_paid)
         able = sorted(
             (each for each in found if each.entry.speaks_samples),
             key=lambda each: not terms_of(each.entry.bound_by).paid_use,
         )
-        return able[0].command if able else ""
+        return next(iter(able), None)
 
 
 _OWN_PLUGINS = Path(proxy.__file__).parent.with_name("plugins")

@@ -172,16 +172,27 @@ def pull_and_use(
     return CommandResult(row, status=1 if fault else 0, then=then)
 
 
-def add_quick_voice(here: CommandContext, tag: str) -> CommandResult:
-    """Pull the voice that stands in for the first models in a language, and use it. Raise CommandRefused."""
-    config, galleries = here.config(), open_galleries(registry.load())
-    if own := own_sections(config, QUICK):
-        raise CommandRefused(f"your own [engines.{own[0]}] decides for {QUICK}, so nothing was fetched")
-    if (listed := galleries.quick_voice(tag)) is None:
-        found = f"no voice of {QUICK} that may be sold can stand in for {tag[:80]!r}"
-        raise CommandRefused(f"{found}. See voxgate models search --language {tag[:80]}")
+def add_voice(here: CommandContext, listed: GalleryModel, *, stands_in: bool) -> CommandResult:
+    """Pull a voice of a language, and use it: a natural one, or one that stands in for the first models.
+    Raise CommandRefused."""
+    config = here.config()
+    if own := own_sections(config, listed.plugin):
+        raise CommandRefused(
+            f"your own [engines.{own[0]}] decides for {listed.plugin}, so nothing was fetched"
+        )
     say(*licence_lines(listed))
-    return pull_and_use(here, config, listed, PullOrder(stands_in=True), builds=True, uses=True)
+    return pull_and_use(here, config, listed, PullOrder(stands_in=stands_in), builds=True, uses=True)
+
+
+def find_voice(tag: str, *, stands_in: bool) -> GalleryModel:
+    """Return the natural model of a language, or the voice that stands in for it. Raise CommandRefused."""
+    galleries = open_galleries(registry.load())
+    listed = galleries.quick_voice(tag) if stands_in else galleries.natural_voice(tag)
+    if listed is None:
+        found = f"no voice of {QUICK} that may be sold can stand in for {tag[:80]!r}"
+        lacking = found if stands_in else f"no natural model that may be sold speaks {tag[:80]!r}"
+        raise CommandRefused(f"{lacking}. See voxgate models search --language {tag[:80]}")
+    return listed
 
 
 def _build_environment(here: CommandContext, loaded: Registry, plugin: str) -> str:

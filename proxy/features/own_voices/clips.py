@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from policies.plans import Terms
+from policies.sample_quality import PART_S
 from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.erasing import Erasing
@@ -30,7 +31,7 @@ from proxy.features.own_voices.sample_words import (
     MOST_TRANSCRIBED_S,
     FoundSample,
     SampleWords,
-    will_hear_words,
+    may_hear_words,
 )
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
 from proxy.features.own_voices.voice_creation import VoiceOrigin
@@ -124,7 +125,8 @@ class VoiceRecordings:
         await self._check_room(voice.id)
         grant = await self._find_grant(account, voice, terms)
         writer, words = self._library_writer, form.ref_text
-        awaits_words = await will_hear_words(self._hearings, writer, account, words, voice.language)
+        may_hear = await may_hear_words(self._hearings, writer, account, voice.language)
+        awaits_words = may_hear and not words
         writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
         async with self._intake.accept_upload(account, audio, AUDIO_FIELD) as accepted:
             if awaits_words and accepted.seconds > MOST_TRANSCRIBED_S:
@@ -149,7 +151,7 @@ class VoiceRecordings:
             )
             sealed = await seal_clip(self._vault, row, texts)
             hearing: Sequence[Statement] = ()
-            if awaits_words:
+            if awaits_words or (may_hear and PART_S < accepted.seconds <= MOST_TRANSCRIBED_S):
                 was_added = records.clip_was_added(row.id)
                 hearing = self._hearings.queue_statements(row.id, account, voice.language or "", was_added)
             added = await self._store_clip(voice, sealed, accepted, origin.act, hearing)

@@ -70,9 +70,7 @@ def _derive(recording: RequestRecording, info: ModelInfo) -> bytes:
     # Imported here: see proxy/audio/libraries.py.
     from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 
-    least_s, most_s = info.sample_s
-    spec = SampleSpec(least_s=least_s, most_s=most_s, rate_hz=info.sample_hz)
-    return derive_sample(recording.master, recording.quality, spec)
+    return derive_sample(recording.master, recording.quality, SampleSpec.of(info))
 
 
 async def _drop(engines: Engines, digest: str) -> None:

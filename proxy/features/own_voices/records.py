@@ -67,7 +67,7 @@ def _record(row: Row) -> VoiceRecord:
     return msgspec.convert(values, VoiceRecord)
 
 
-ROWS = ListedTable("voices", VoiceRecord, read=_record, without=("mix", "texts", "recognised"))
+ROWS = ListedTable("voices", VoiceRecord, read=_record, without=("mix", "texts", "part", "recognised"))
 get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
 _OF_OPERATOR = f"{ROWS.select} account IS NULL ORDER BY created DESC, id DESC"
 _NAMED = f"{ROWS.select} coalesce(account, '') = :account AND name = :name"

@@ -151,9 +151,8 @@ class _VoiceUseObserver(Observer):
         """Note the use even if the client left: the answer is charged."""
         if self._call.totals.samples:
             for part in self._call.plan.parts:
-                self._use.note_voice(part.voice)
-                if part.post is not None:  # a second model converts the speech, with a voice of its own
-                    self._use.note_voice(part.post.named_voice)
+                for voice in part.named_voices:
+                    self._use.note_voice(voice)
 
 
 @cache

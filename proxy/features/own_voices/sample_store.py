@@ -70,10 +70,8 @@ class SampleStore:
         # This loads large libraries of sound, so the first recording imports it, and not the start.
         from proxy.audio.recordings.derivation import SampleSpec
 
-        least_s, most_s = info.sample_s
-        spec = SampleSpec(least_s=least_s, most_s=most_s, rate_hz=info.sample_hz)
         try:
-            return (await self._derived.get(_Key(tenant, digest, spec))).pcm
+            return (await self._derived.get(_Key(tenant, digest, SampleSpec.of(info)))).pcm
         except StorageFailed as error:
             raise SampleUnavailable(str(error)) from None
 

@@ -18,7 +18,7 @@ from proxy.catalogue.own_voices import NO_PARTS, NO_VOICES, LibraryVoice, VoiceP
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.consents.grants import Grants, permitted_providers
 from proxy.features.own_voices import records
-from proxy.features.own_voices.seals import open_if_possible, texts_of_recordings
+from proxy.features.own_voices.seals import ClipTexts, open_if_possible, texts_of_recordings
 from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models
 from proxy.storage.library_revisions import OPERATOR
@@ -97,7 +97,7 @@ class SavedVoices:
             return known
         record = self.open(row)
         texts = texts_of_recordings(self._vault, record, parts.samples)
-        voice = routing_voice(record, parts, [each.words for each in texts])
+        voice = routing_voice(record, parts, texts)
         if any(each.recognised and not each.words for each in texts):
             voice = msgspec.structs.replace(voice, awaits_words=True)
         return LibraryVoice(row, parts, record, voice)
@@ -109,9 +109,10 @@ def _build_operator_voice(row: VoiceRecord, parts: VoiceParts, known: LibraryVoi
     return LibraryVoice(row, parts, row, routing_voice(row, parts))
 
 
-def routing_voice(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[str] = ()) -> Voice:
-    """Return a saved voice for routing, of its opened record. `words` has the words of each of its
-    recordings."""
+def routing_voice(
+    record: VoiceRecord, parts: VoiceParts = NO_PARTS, texts: Sequence[ClipTexts] = ()
+) -> Voice:
+    """Return a saved voice for routing, of its opened record. `texts` has those of each of its recordings."""
     members = tuple(record.members.items())
     is_bound = record.kind == "catalogue"
     bindings = [Binding(engine, EngineVoice(voice)) for engine, voice in members] if is_bound else ()
@@ -127,8 +128,15 @@ def routing_voice(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequ
         revision=str(record.revision),
         created=record.created,
         samples=tuple(
-            Sample(sample.digest, text, sample.tag, sample.seconds, _speech_s(sample) if text else 0.0)
-            for sample, text in zip(parts.samples, words, strict=True)
+            Sample(
+                row.digest,
+                text.words,
+                row.tag,
+                row.seconds,
+                _speech_s(row) if text.words else 0.0,
+                text.part or "",
+            )
+            for row, text in zip(parts.samples, texts, strict=True)
         ),
         providers=parts.providers,
         uses=parts.uses,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from proxy.catalogue.voice_records import ComparisonResult, Recognised, VoiceRecord, VoiceTexts
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
@@ -20,10 +20,11 @@ _log = structlog.get_logger()
 
 
 class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """The texts in a clip's column `sealed`. `recognised` and `request` are as in `VoiceTexts`, and
+    """The texts in a clip's column `sealed`. `part`, `recognised` and `request` are as in `VoiceTexts`, and
     `compared` as in `VoiceRecord`."""
 
     words: str = ""
+    part: str | UnsetType = UNSET
     recognised: Recognised = UNSET
     request: str = ""
     compared: ComparisonResult | None = None
@@ -82,7 +83,7 @@ def texts_of_recordings(vault: Vault, record: VoiceRecord, rows: Sequence[Sample
     return [
         _open_if_possible(vault, row)
         if row.id
-        else ClipTexts(words=words, recognised=record.recognised, compared=record.compared)
+        else ClipTexts(words=words, part=record.part, recognised=record.recognised, compared=record.compared)
         for row, words in zip(rows, (*record.texts, *[""] * len(rows)), strict=False)
     ]
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from policies.plans import Terms
+from policies.sample_quality import PART_S
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.erasing import Erasing
@@ -32,7 +33,7 @@ from proxy.features.own_voices.bodies import (
 )
 from proxy.features.own_voices.library_writer import LibraryWriter, name_taken, too_many_voices
 from proxy.features.own_voices.recording_storage import TRIES, consent_condition, store_recording
-from proxy.features.own_voices.sample_words import MOST_TRANSCRIBED_S, will_hear_words
+from proxy.features.own_voices.sample_words import MOST_TRANSCRIBED_S, may_hear_words
 from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.features.voice_list.known_voices import voice_not_found
 from proxy.file_store.vault import Vault
@@ -91,7 +92,8 @@ class VoiceCreation:
             await self._clones.check_bill(account, terms, targets)
         grant = await self._find_grant(account, new.consent, terms)
         writer, words = self._library_writer, new.ref_text
-        awaits_words = await will_hear_words(self._hearings, writer, account, words, new.language)
+        may_hear = await may_hear_words(self._hearings, writer, account, new.language)
+        awaits_words = may_hear and not words
         rights = writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
         async with self._intake.accept_upload(account, audio, "audio_sample") as accepted:
             if awaits_words and accepted.seconds > MOST_TRANSCRIBED_S:
@@ -109,7 +111,7 @@ class VoiceCreation:
                 recognised=awaits_words or UNSET,
             )
             statements = self._clones.statements(record, targets, origin.payer, origin.tag)
-            if awaits_words:
+            if awaits_words or (may_hear and PART_S < accepted.seconds <= MOST_TRANSCRIBED_S):
                 was_added, language = records.voice_was_added(record.id), record.language or ""
                 hearing = self._hearings.queue_statements(record.id, account, language, was_added)
                 statements = [*statements, *hearing]

@@ -165,6 +165,7 @@ class AudioStartMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag
     request_id: str
     start_ms: int
     substitute: str | UnsetType = UNSET
+    voice_base: str | UnsetType = UNSET
 
 
 def start_message(start: PieceStart, index: int, form: OutputForm) -> AudioStartMessage:
@@ -177,6 +178,7 @@ def start_message(start: PieceStart, index: int, form: OutputForm) -> AudioStart
         request_id=start.request_id,
         start_ms=start.start_ms,
         substitute=start.substitute or UNSET,
+        voice_base=start.voice_base or UNSET,
     )
 
 

@@ -95,7 +95,8 @@ class ModelRecognition(LocalRecognition):
     ) -> OwnTranscript:
         model = model or next(self._hearing_models(recording.language), None)
         finds = {"language": "", "languages": recording.languages} if recording.languages else {}
-        segments = await self._hear_segments(model, recording, within_s, **finds)
+        times = "words" if model is not None and model.info.times_words else ""
+        segments = await self._hear_segments(model, recording, within_s, **finds, times=times)
         assert model is not None
         text = "".join([segment.text for segment in segments])
         lowest_logprob = min([each.avg_logprob for each in segments], default=0.0)
@@ -103,7 +104,8 @@ class ModelRecognition(LocalRecognition):
             lowest_logprob = -inf
         is_reliable = _base(recording.language) in model.info.hears_well
         languages = frozenset([_base(segment.language) for segment in segments])
-        return OwnTranscript(text.strip(), is_reliable, languages, lowest_logprob)
+        words = tuple([word for segment in segments for word in segment.words])
+        return OwnTranscript(text.strip(), is_reliable, languages, lowest_logprob, words)
 
     def find_recogniser(self, language: str, *, is_speech: bool = True) -> Recogniser | None:
         model = self._good_model(language, is_speech=is_speech)

@@ -14,6 +14,7 @@ from proxy.catalogue.configured_voices import unknown_voice_message
 from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.errors import NotFound
+from proxy.speech_steps.base_voices import BaseVoices, find_repeaters
 from speech_engine import ModelInfo
 
 
@@ -42,6 +43,8 @@ class KnownVoices:
         for model in catalogue.models():
             self._models[model.engine].append(model.info)
         self._speaks_cache: dict[tuple[str, str], bool] = {}
+        self._usable = catalogue.usable_models(terms)
+        self._bases = BaseVoices(catalogue, own)
 
     def voice_named(self, name: str) -> Voice:
         """Return a voice by id or name, as a speech request would find it. Raises NotFound, and
@@ -95,6 +98,26 @@ class KnownVoices:
             )
         ]
 
+    def through(self, voice: Voice) -> dict[str, list[str]]:
+        """Return the languages that an engine speaks for a voice which no model here speaks in them: another
+        model repeats the engine's own voice."""
+        found: dict[str, list[str]] = {}
+        own = self.engines(voice)
+        for model in self._base_models(voice):
+            for tag in routing.spoken_languages(model.info):
+                tags = found.setdefault(model.engine, [])
+                is_spoken = tag in tags or any(self._speaks(engine, tag) for engine in own)
+                if not is_spoken and self._bases.find(model.engine, tag, voice.gender) is not None:
+                    tags.append(tag)
+        return {engine: tags for engine, tags in found.items() if tags}
+
+    def _base_models(self, voice: Voice) -> list[Model]:
+        """Return the models whose speech another model can repeat in a voice."""
+        if not voice.is_recorded or voice.mix:
+            return []
+        repeaters = {each.engine for each in find_repeaters(voice, self._catalogue) if each in self._usable}
+        return [each for each in self._usable if repeaters and each.engine not in repeaters]
+
     def voices_in_language(self, tag: str) -> list[Voice]:
         """Return the voices of a language. `pt` finds `pt-BR`, too.
 
@@ -113,13 +136,18 @@ class KnownVoices:
 
     def may_speak(self, voice: Voice, tag: str) -> bool:
         engines = self.engines(voice)
-        return not engines or any(self._speaks(engine, tag) for engine in engines)
+        if not engines or any(self._speaks(engine, tag) for engine in engines):
+            return True
+        return any(
+            routing.speaks(each.info, tag) and self._bases.find(each.engine, tag, voice.gender) is not None
+            for each in self._base_models(voice)
+        )
 
     def _speaks(self, engine: str, tag: str) -> bool:
         known = self._speaks_cache.get((engine, tag))
         if known is None:
             infos = self._models[engine]
-            known = not infos or any(routing.speaks(info, tag) for info in infos)
+            known = not infos or any(info.speaks and routing.speaks(info, tag) for info in infos)
             self._speaks_cache[engine, tag] = known
         return known
 

@@ -80,8 +80,9 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     Only a voice that the account made of recordings or of other voices has the fields `labels` to `hint`.
     `emotions` are those of its recordings, if any has one. `expires_at` is when it is erased, if it does not
     speak before: the account's plan has that limit. If nothing here can speak it, `engines` is empty and a
-    `hint` says what helps. `misheard` tells how often it is heard wrong, once it was heard often enough;
-    lists do not have it.
+    `hint` says what helps. `misheard` tells how often it is heard wrong, once it was heard often enough.
+    `through` has other engines with the languages in which they speak for it, if a second model repeats them
+    in this voice. Lists have neither.
 
     `title` is the name of the speaker for people; no request finds a voice by it. Voices with the same
     `shown_as` are names of one speaker, and lists for people show the one with that id. `sample` is the
@@ -116,6 +117,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | UnsetType = UNSET
     hint: str | UnsetType = UNSET
     misheard: list[MisheardRate] | UnsetType = UNSET
+    through: dict[str, list[str]] | UnsetType = UNSET
     title: str = ""
     shown_as: str | UnsetType = UNSET
     sample: str | UnsetType | None = UNSET
@@ -207,6 +209,10 @@ class VoiceEntries:
             measurements = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}
             entry = replace(entry, sample=sample.address or None, **measurements)
         return entry if saved is None or kind == "cast" else self._with_own_fields(entry, saved)
+
+    def whole_entry(self, voice: Voice) -> VoiceEntry:
+        """Return an entry with the languages that other engines speak for the voice."""
+        return replace(self.entry_of(voice), through=self.known.through(voice) or UNSET)
 
     def measured_words(self, voice: Voice) -> tuple[str, ...]:
         """Return the words for a voice's measured pitch and pace, such as "low" and "quick"."""

@@ -86,13 +86,13 @@ class VoiceTools(NamedTuple):
     async def voice_entry(self, request: Request, id_: str) -> VoiceEntry:
         entries = self._entries(request, await self.library.get(_caller_account(request)))
         try:
-            return entries.entry_of(entries.known.voice_named(id_))
+            return entries.whole_entry(entries.known.voice_named(id_))
         except NotFound:
             # Another worker may have saved it a moment ago.
             if (newer := await self.library.read_again(_caller_account(request))) is None:
                 raise
             entries = self._entries(request, newer)
-            return entries.entry_of(entries.known.voice_named(id_))
+            return entries.whole_entry(entries.known.voice_named(id_))
 
     async def usable_voice(self, caller: Caller, name: str) -> Voice:
         """Return a voice that the caller may speak with, by its id or name. Raises InvalidRequest."""

@@ -1,8 +1,8 @@
 """Which answers are due for a mark: one model that must be marked is enough, and a plan decides for all."""
 
-from policies.routing import Model
+from policies.routing import Candidate, Model, PostSpeaker, Voice
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
-from speech_engine import ModelInfo
+from speech_engine import EngineVoice, ModelInfo, Trained
 from tests.tables import each_row
 
 MARKING = Marking(MarkUse("spread", "", "3f2a91c0"), has_manifest=True)
@@ -11,6 +11,10 @@ MARKING = Marking(MarkUse("spread", "", "3f2a91c0"), has_manifest=True)
 def model(engine: str, *, is_local: bool = True, is_speech: bool = True) -> Model:
     info = ModelInfo(id="m", languages=(), sample_rate_hz=24_000, is_local=is_local, is_speech=is_speech)
     return Model(engine, info)
+
+
+def candidates(models: list[Model]) -> list[Candidate]:
+    return [Candidate(each, EngineVoice("v")) for each in models]
 
 
 OURS, TONES, CLOUD = model("ours"), model("tones", is_speech=False), model("cloud", is_local=False)
@@ -37,7 +41,7 @@ def test_an_answer_is_due(
     models: list[Model], engines: dict[str, bool], of_plan: bool | None, is_due: bool
 ) -> None:
     rules = MarkingRules(MARKING, engines)
-    assert rules.decide(models, of_plan) is (MARKING if is_due else None)
+    assert rules.decide(candidates(models), of_plan) is (MARKING if is_due else None)
 
 
 @each_row(
@@ -54,10 +58,31 @@ def test_an_answer_is_due(
 def test_who_speaks_without_a_mark_beside_one_who_gets_it(
     models: list[Model], engines: dict[str, bool], of_plan: bool | None, spared: set[str]
 ) -> None:
-    assert MarkingRules(MARKING, engines).spared(models, of_plan) == spared
-    assert MarkingRules(None, engines).spared(models, of_plan) == set()
+    assert MarkingRules(MARKING, engines).spared(candidates(models), of_plan) == spared
+    assert MarkingRules(None, engines).spared(candidates(models), of_plan) == set()
+
+
+@each_row(
+    ("base", "engines", "is_own", "is_due"),
+    [
+        (OURS, {}, True, True),
+        (CLOUD, {}, True, True),
+        (OURS, {"rvc": False}, True, False),
+        (OURS, {"rvc": False}, False, True),
+        (CLOUD, {"rvc": False}, False, False),
+        (TONES, {"ours": True, "rvc": True}, True, True),
+    ],
+)
+def test_the_model_that_repeats_a_base_voice_decides_alone(
+    base: Model, engines: dict[str, bool], is_own: bool, is_due: bool
+) -> None:
+    repeater = PostSpeaker(model("rvc"), Trained("d"), Voice(id="v", name="v"), is_own=is_own)
+    spoken = Candidate(base, EngineVoice("v"), post=repeater)
+    rules = MarkingRules(MARKING, engines)
+    assert rules.decide([spoken], None) is (MARKING if is_due else None)
+    assert rules.spared([spoken], None) == (set() if is_due else {spoken.speaker})
 
 
 @each_row("of_plan", [None, True, False])
 def test_where_nothing_is_marked_nothing_is_due(of_plan: bool | None) -> None:
-    assert MarkingRules().decide([OURS], of_plan) is None
+    assert MarkingRules().decide(candidates([OURS]), of_plan) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.cli import main
 from proxy.config.config_toml import Config
@@ -20,13 +21,14 @@ from proxy.feature_list import load_config
 from proxy.features.models import first_voices, natural, natural_file, natural_voices, natural_writer, offers
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.fetch_note import FetchNote, Note, note_path, read_note
-from proxy.features.models.listing import open_galleries
+from proxy.features.models.listing import Galleries, open_galleries
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import FetchedModels
 from proxy.hosts.stored_models import ModelStore
 from tests.features.models.conftest import hub
 from tests.features.models.test_offers import gallery, plugins
 from tests.features.models.toys import sha256
+from tests.plugins.kokoro import tiny as kokoro_tiny
 from tests.plugins.piper import tiny
 from tests.proxy.cli.test_main import Ran, Run, folder, run
 from tests.proxy.engines.wheels import only
@@ -422,14 +424,45 @@ def test_a_small_voice_stands_in_for_a_language_that_only_kokoro_speaks(
         (("pt", "--quick"), "voxgate models search --language pt"),
         # Kokoro does not speak it, so nothing has to stand in.
         (("de", "--quick"), "can stand in for 'de'"),
-        (("fr",), "a LANGUAGE and --quick belong together"),
-        (("--quick",), "a LANGUAGE and --quick belong together"),
+        (("--quick",), "--quick needs a LANGUAGE"),
+        (("ja",), "no natural model that may be sold speaks 'ja'. See voxgate models search --language ja"),
     ],
 )
 def test_what_cannot_stand_in_is_refused(run: Run, asked: tuple[str, ...], says: str) -> None:
     ran = run("voices", "natural", *asked)
     assert ran.status != 0
     assert says in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_a_language_beside_the_first_models_has_a_model_of_its_own(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offers, "build_environment", lambda *_: False)
+    monkeypatch.setattr(first_voices, "fetch_natural_voices", lambda _: {"fetched": "the first models"})
+    assert open_galleries(registry.load()).natural_voice("fr").name == "kokoro-voices"  # type: ignore[union-attr]
+    thai = open_galleries(registry.load()).listed_model("kokoro-thai")
+    # A small stand-in of the true form has other digests.
+    files = tuple(
+        replace(file, sha256="", size=0, members=(), urls=(f"https://hub.test/{file.name}",))
+        for file in thai.entry.files
+    )
+    small = thai._replace(entry=replace(thai.entry, files=files, wheels=(), megabytes=1))
+    galleries = Galleries((open_galleries(registry.load()).listed_model("kokoro-voices"), small), ())
+    monkeypatch.setattr(offers, "open_galleries", lambda _: galleries)
+    source = kokoro_tiny.thai(folder / "source")
+    (source / "kokoro-v1.0.onnx").rename(source / "kokoro_thai.onnx")
+    (source / "ipa.json").rename(source / "words.json")
+    digests = [f"--sha256={sha256(path.read_bytes())}" for path in source.iterdir()]
+    pulled = run("models", "pull", "kokoro-thai", "--from", str(source), "--no-use", *digests)
+    assert pulled.status == 0, pulled.err
+    said = run("voices", "natural", "th-TH")
+    assert (said.status, "licence: Apache-2.0 (paid use is allowed)" in said.err) == (0, True)
+    config = _loaded(folder)
+    engine = config.engines["kokoro-thai"]
+    assert (engine.plugin, engine.model, engine.stands_in) == ("kokoro", "kokoro-thai", False)
+    assert config.models["tts-1-hd"][0] == "kokoro-thai/standard"
+    (folder / "config.toml").write_text("[engines.kokoro]\n")
+    assert "your own [engines.kokoro] decides for kokoro" in run("voices", "natural", "th").err
 
 
 def test_the_operators_own_piper_decides(run: Run, folder: Path) -> None:

@@ -101,6 +101,17 @@ def test_having_them_again_changes_nothing_and_what_was_pulled_stays() -> None:
     assert again == more
 
 
+def test_a_model_beside_the_first_ones_leaves_their_name_to_them() -> None:
+    thai = GALLERIES.listed_model("kokoro-thai")
+    layer, model = natural_voices.with_speech(Layer(), thai, BUILT_IN)
+    assert model == "kokoro-thai/standard"
+    assert layer.engines == {"kokoro-thai": {"plugin": "kokoro", "model": "kokoro-thai"}}
+    both = natural_voices.natural_layer(layer, [KOKORO], BUILT_IN)
+    assert both.engines == {**layer.engines, "kokoro": {"model": "kokoro-voices"}}
+    assert both.models["tts-1"][:2] == ["kokoro/standard", "kokoro-thai/standard"]
+    assert natural_voices.without_model(both, "kokoro-voices", BUILT_IN) == layer
+
+
 @each_row(
     ("pulled", "name", "section"),
     [

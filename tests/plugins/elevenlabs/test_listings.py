@@ -161,3 +161,13 @@ async def test_no_list_goes_on_for_ever() -> None:
 def test_the_fake_has_what_makes_the_difference() -> None:
     assert any(not model["languages"] for model in MODELS)
     assert any(not model["can_do_text_to_speech"] for model in MODELS)
+
+
+async def test_a_cloned_voice_is_told_as_a_persons() -> None:
+    async with rig() as made:
+        made.account.voices = {VOICE: "Ada", "fakeClone01": "Ben"}
+        await made.engine.refresh()
+        assert {voice.id: voice.is_cloned for voice in made.engine.voices()} == {
+            VOICE: False,
+            "fakeClone01": True,
+        }

@@ -35,9 +35,12 @@ def test_one_environment_does_for_piper_and_kokoro() -> None:
     assert "onnxruntime==1.31.1" in pins[0]
 
 
-@pytest.mark.parametrize(("voice", "lengths"), [("af_heart", None), ("am_echo", tiny.Lengths())])
+@pytest.mark.parametrize(
+    ("voice", "lengths"), [("af_heart", None), ("am_echo", tiny.Lengths()), (tiny.THAI_VOICE, tiny.Lengths())]
+)
 def test_it_keeps_the_contract_of_engines(tmp_path: Path, voice: str, lengths: tiny.Lengths | None) -> None:
-    settings = json.dumps({"model_path": str(tiny.stored(tmp_path / "tiny", lengths=lengths))})
+    store = tiny.thai_stored if voice == tiny.THAI_VOICE else tiny.stored
+    settings = json.dumps({"model_path": str(store(tmp_path / "tiny", lengths=lengths))})
     done = run("speech_engine.testing", "plugins.kokoro.worker", voice, stdin=settings, name="kokoro")
     verdicts = [msgspec.json.decode(line, type=RuleVerdict) for line in done.stdout.splitlines()]
     assert len(verdicts) > 15, done.stderr

@@ -52,7 +52,85 @@ def test_the_lengths_of_sounds_are_found_by_the_operators_that_make_them(
     tmp_path: Path, lengths: tiny.Lengths | None, found: str
 ) -> None:
     folder = tiny.stored(tmp_path / "mine", lengths=lengths)
-    assert read_model(FolderContents(MODEL_FORMAT.files, folder)).lengths == found
+    assert read_model(FolderContents(MODEL_FORMAT.files, folder)).names.lengths == found
+
+
+def test_a_network_that_learned_thai_is_imported_with_its_voice_and_words(tmp_path: Path) -> None:
+    made = imported(tmp_path, tiny.thai(tmp_path / "mine"))
+    assert made.languages == ("th",)
+    assert [file.role for file in made.files] == ["model", "voices", "config", "words"]
+    folder = tmp_path / "data" / "models" / made.name / made.digest
+    model = read_model(FolderContents(MODEL_FORMAT.files, folder))
+    assert [voice.name for voice in model.voices] == ["tf_som"]
+    assert model.names == ("input_ids", "ref_s", "audio", "durations", "")
+    assert model.words == tiny.WORDS
+    assert np.load(folder / "voices.npz")["tf_som"].shape == (510, 1, 256)
+    again = imported(tmp_path, tmp_path / "mine")
+    assert again.digest == made.digest
+
+
+@each_row(
+    ("outputs", "names"),
+    [
+        # The only sound, at any place.
+        ({"durations": onnx.INT64, "wave": onnx.FLOAT}, ("wave", "durations")),
+        # One of several by its name, with lengths in 32 bits.
+        ({"hidden": onnx.FLOAT, "waveform": onnx.FLOAT, "lengths": 6}, ("waveform", "lengths")),
+        # Two may be the lengths, so neither is.
+        ({"audio": onnx.FLOAT, "ids": onnx.INT64, "lengths": onnx.INT64}, ("audio", "")),
+        ({"first": onnx.FLOAT, "second": onnx.FLOAT}, ("first", "")),
+    ],
+)
+def test_the_sound_and_the_lengths_are_found_among_the_outputs(
+    tmp_path: Path, outputs: dict[str, int], names: tuple[str, str]
+) -> None:
+    folder = tiny.stored(tmp_path / "mine")
+    inputs = [
+        onnx.value("tokens", onnx.INT64, 1, "n"),
+        onnx.value("style", onnx.FLOAT, 1, 256),
+        onnx.value("speed", onnx.FLOAT, 1),
+    ]
+    nodes = [onnx.node("Identity", "style", name) for name in outputs]
+    values = [onnx.value(name, type_, "t") for name, type_ in outputs.items()]
+    (folder / "model.onnx").write_bytes(onnx.model(onnx.graph(nodes, [], inputs, values)))
+    found = read_model(FolderContents(MODEL_FORMAT.files, folder)).names
+    assert (found.sound, found.lengths) == names
+    assert found.inner == ""
+
+
+WORDS_AT_FAULT = {
+    "no table": (["สวัสดี"], "must be a table of at most"),
+    "no words": ({}, "must be a table of at most"),
+    "a million words": ({f"{number:x}": "a" for number in range(1_000_000)}, "more than 8,388,608 bytes"),
+    "too many words": ({f"{number:x}": "a" for number in range(200_001)}, "at most 200,000 words"),
+    "a word of 10,000 letters": ({"ก" * 10_000: "/kaː˧/"}, "is too long, or has no sounds"),
+    "very many sounds": ({"กา": "/ka˧/" * 500}, "is too long, or has no sounds"),
+    "no sounds": ({"กา": ""}, "is too long, or has no sounds"),
+    "a number for sounds": ({"กา": 7}, "is too long, or has no sounds"),
+    "sounds outside the alphabet": (
+        {"กา": "/kaː˧/", "ขา": "/ﷺ/"},
+        "is a sound that config.json does not have",
+    ),
+    "no words for a Thai voice": (None, "words.json is missing"),
+}
+
+
+@each_row("name", WORDS_AT_FAULT)
+def test_words_that_make_no_sense_are_refused(tmp_path: Path, name: str) -> None:
+    words, reason = WORDS_AT_FAULT[name]
+    with pytest.raises(ModelRefused) as refused:
+        imported(tmp_path, tiny.thai(tmp_path / "mine", words=words))
+    assert reason in str(refused.value)
+
+
+def test_an_array_that_is_none_or_too_large_is_refused(tmp_path: Path) -> None:
+    source = tiny.thai(tmp_path / "mine")
+    (source / "tf_som.npy").write_bytes(b"no array")
+    with pytest.raises(ModelRefused, match=r"tf_som is no \.npy file"):
+        imported(tmp_path, source)
+    (source / "tf_som.npy").rename(source / "thai_som.npy")
+    with pytest.raises(ModelRefused, match="its voices is missing"):
+        imported(tmp_path, source)
 
 
 def test_the_parts_of_the_whole_number_network_are_taken_under_their_own_names(tmp_path: Path) -> None:

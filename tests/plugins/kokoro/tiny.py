@@ -21,6 +21,7 @@ SYMBOLS = (
     "_ ;:,.!?abcdefhijklmnopqrstuvwxyzAIOQTWY"
     "\u00e6\u00f0\u014b\u0251\u0254\u0259\u025b\u025c\u0261\u026a\u0279\u027e"
     "\u0283\u028a\u028c\u0292\u02c8\u02cc\u02d0\u03b8\u02a4\u02a7\u0303"
+    "ɤɯʔʨʰ→↓↘↑↗"
 )
 """The first one is the pad, which no text has."""
 VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0}
@@ -28,6 +29,8 @@ VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0}
 FOR_EVER = 1 << 40
 FRAME = 600
 """The samples of a unit of the lengths. A network that tells lengths makes each sound two units long."""
+LENGTHS_SPEED = piper_tiny.TONE_SAMPLES * RATE_HZ / piper_tiny.RATE_HZ / (2 * FRAME)
+"""The speed for `heard` of a network that tells lengths."""
 
 
 class Lengths(NamedTuple):
@@ -38,6 +41,29 @@ class Lengths(NamedTuple):
     axis: int = 2
     times: int = 1
 
+
+class Form(NamedTuple):
+    """What exports call differently: the style, and an output for the lengths if they have one."""
+
+    style: str = "style"
+    lengths: str = ""
+
+
+KOKORO, THAI = Form(), Form("ref_s", "durations")
+THAI_VOICE = "tf_som"
+WORDS = {
+    "สวัสดี": "/sa˨˩.wat̚˨˩.diː˧/",
+    "ครับ": "/kʰrap̚˦˥/",
+    "เรือ": "/rɯa̯˧/",
+    "เรือชา": "/rɯa̯˧.t͡ɕʰaː˧/",
+    "ชาม": "/t͡ɕʰaːm˧/",
+    "ละ": "/laʔ˦˥/",
+    "มละ": "/ma˦˥.laʔ˦˥/",
+    "น้ำ": "/naːm˦˥/",
+    "ไป": "/paj˧/",
+    "สอง": "/sɔːŋ˩˩˦/",
+}
+"""A dictionary in the form of the real one."""
 
 heard = partial(piper_tiny.heard, rate_hz=RATE_HZ, symbols=SYMBOLS)
 
@@ -54,15 +80,40 @@ def model(
     turns: int = 1,
     tokens: str = "tokens",
     lengths: Lengths | None = None,
+    form: Form = KOKORO,
     styles: Callable[[float], np.ndarray[tuple[int, ...], np.dtype[np.float32]]] | None = None,
 ) -> Path:
     """Write a model as it is downloaded, and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kokoro-v1.0.onnx").write_bytes(network(turns, tokens, lengths))
+    (folder / "kokoro-v1.0.onnx").write_bytes(network(turns, tokens, lengths, form))
     (folder / "config.json").write_text(json.dumps(config()))
     made = {name: (styles or _styles)(higher) for name, higher in voices.items()}
     with (folder / "voices-v1.0.bin").open("wb") as file:
         np.savez(file, **made)  # type: ignore[arg-type]
+    return folder
+
+
+def thai(folder: Path, lengths: Lengths | None = None, *, tells: bool = True, words: object = WORDS) -> Path:
+    """Write a model that learned Thai as it is downloaded, and return its folder. With `tells`, it has an
+    output for its lengths."""
+    named = {"tokens": "input_ids", "form": THAI if tells else THAI._replace(lengths="")}
+    told = (lengths or Lengths()) if tells else None
+    model(folder, {THAI_VOICE: 0.0}, lengths=told, **named)  # type: ignore[arg-type]
+    (folder / "voices-v1.0.bin").unlink()
+    np.save(folder / f"{THAI_VOICE}.npy", _styles(0.0))
+    if words is not None:
+        (folder / "ipa.json").write_text(json.dumps(words))
+    return folder
+
+
+def thai_stored(folder: Path, lengths: Lengths | None = None, **more: object) -> Path:
+    """Write it as it is stored."""
+    thai(folder, lengths, **more)  # type: ignore[arg-type]
+    (folder / "kokoro-v1.0.onnx").rename(folder / "model.onnx")
+    array = np.load(folder / f"{THAI_VOICE}.npy")
+    np.savez(folder / "voices.npz", **{THAI_VOICE: array})
+    if (folder / "ipa.json").exists():
+        (folder / "ipa.json").rename(folder / "words.json")
     return folder
 
 
@@ -81,13 +132,15 @@ def config() -> dict[str, object]:
     }
 
 
-def network(turns: int = 1, tokens: str = "tokens", lengths: Lengths | None = None) -> bytes:
+def network(
+    turns: int = 1, tokens: str = "tokens", lengths: Lengths | None = None, form: Form = KOKORO
+) -> bytes:
     """A model whose sound is sin(2 pi f t) for each symbol. After `turns`, its Loop lets the sound go on.
     With `lengths`, a value tells how long each symbol is, as in the real files."""
     turn = 2 * math.pi / RATE_HZ
     nodes = [
         onnx.node("Gather", f"pitches {tokens}", "steps"),  # [1, N]
-        onnx.node("Gather", "style first", "higher", onnx.attribute("axis", 1)),  # [1, 1]
+        onnx.node("Gather", f"{form.style} first", "higher", onnx.attribute("axis", 1)),  # [1, 1]
         onnx.node("Mul", "higher turn", "shift"),
         onnx.node("Add", "steps shift", "pitch"),
         onnx.node("Unsqueeze", "pitch last", "pitch_column"),  # [1, N, 1]
@@ -129,10 +182,14 @@ def network(turns: int = 1, tokens: str = "tokens", lengths: Lengths | None = No
     ]
     inputs = [
         onnx.value(tokens, onnx.INT64, 1, "length"),
-        onnx.value("style", onnx.FLOAT, 1, 256),
+        onnx.value(form.style, onnx.FLOAT, 1, 256),
         onnx.value("speed", onnx.FLOAT, 1),
     ]
-    return onnx.model(onnx.graph(nodes, tensors, inputs, [onnx.value("audio", onnx.FLOAT, "time")]))
+    outputs = [onnx.value("audio", onnx.FLOAT, "time")]
+    if form.lengths:
+        nodes.append(onnx.node("Identity", "units_0", form.lengths))
+        outputs.append(onnx.value(form.lengths, onnx.INT64, 1, "length"))
+    return onnx.model(onnx.graph(nodes, tensors, inputs, outputs))
 
 
 def _length_nodes(tokens: str, number: int) -> list[bytes]:

@@ -77,6 +77,8 @@ async def test_the_accounts_own_are_listed_on_request_but_never_what_was_cloned_
         assert account.listed() == ["nigerian-male-1", cloned]
         assert running.provider.seen[-1].json == {"voice_type": "all"}
         names = {voice.id: voice.name for voice in running.engine.voices()}
+        persons = [voice.id for voice in running.engine.voices() if voice.is_cloned]
+    assert persons == ["nigerian-male-1"]
     assert set(names) == {*SYSTEM_VOICES, "nigerian-male-1"}
     assert names["nigerian-male-1"] == "nigerian-male-1"
 

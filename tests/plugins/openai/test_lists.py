@@ -11,6 +11,7 @@ from tests.plugins.openai.upstream import pair
 from tests.tables import each_row
 
 JOE = VoiceInfo(id="joe", name="joe")
+OWN = VoiceInfo(id="own", name="own", is_cloned=True)
 
 
 @each_row(
@@ -21,7 +22,10 @@ JOE = VoiceInfo(id="joe", name="joe")
         ({"object": "list", "data": [{"id": "joe"}]}, (JOE,)),
         ({"voices": [{"voice_id": "joe", "name": "Joe"}]}, (VoiceInfo(id="joe", name="Joe"),)),
         (["joe"], (JOE,)),
-        ({"voices": ["joe"], "uploaded_voices": [{"name": "own"}, "joe"]}, (JOE, lists.voice_named("own"))),
+        (
+            {"voices": ["joe", "ann"], "uploaded_voices": [{"name": "own"}, "joe"]},
+            (VoiceInfo(id="joe", name="joe", is_cloned=True), lists.voice_named("ann"), OWN),
+        ),
         (
             {"voices": [{"id": "joe", "name": "Joe", "language": "pt-BR", "gender": "male"}]},
             (VoiceInfo(id="joe", name="Joe", language="pt-BR", gender="male"),),

@@ -1,4 +1,4 @@
-"""The environments of Piper, Kokoro, hibari and Whisper. CI builds them apart from that with torch."""
+"""The environments of engines with onnxruntime. CI builds them apart from that with torch."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 
 from plugins.hibari import plugin as hibari
 from plugins.kokoro import plugin as kokoro
+from plugins.openvoice import plugin as openvoice
 from plugins.piper import plugin as piper
 from plugins.whisper import plugin as whisper
 from proxy.config.secret import environ_for_hosts
@@ -18,6 +19,7 @@ from tests.suite.ci import is_ci
 PLUGINS = {
     "hibari": hibari.HOSTED,
     "kokoro": kokoro.HOSTED,
+    "openvoice": openvoice.HOSTED,
     "piper": piper.HOSTED,
     "whisper": whisper.HOSTED,
 }

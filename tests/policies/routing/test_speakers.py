@@ -17,6 +17,7 @@ from policies.routing import (
     find_emotions,
     voice_text,
 )
+from policies.sample_quality import PART_S
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
 from speech_engine.values import find_samples
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
@@ -131,6 +132,21 @@ def test_the_words_of_a_recording_that_is_cut_are_not_given_to_a_model() -> None
     assert spoken(by, CLONING) == Samples((replace(cut, text=""),))
     assert spoken(replace(OWNED, samples=(cut, READ)), reading) == Samples((READ,))
     assert spoken(replace(OWNED, samples=(trimmed,)), reading) == Samples((trimmed,))
+
+
+def test_a_model_that_takes_less_gets_the_part_whose_words_are_known() -> None:
+    whole = Sample("c", "Hello, and much more.", seconds=20.0, speech_s=19.0, part="Hello,")
+    reading = replace(CLONING, sample_s=(3.0, PART_S), needs_sample_text=True)
+    by = replace(OWNED, samples=(whole,))
+    assert spoken(by, reading) == Samples((replace(whole, text="Hello,", part=""),))
+    assert spoken(by, replace(reading, sample_s=(3.0, 30.0))) == Samples((whole,))
+    assert spoken(by, replace(reading, needs_sample_text=False)) == Samples(
+        (replace(whole, text="", part=""),)
+    )
+    # The part may be longer than this model takes.
+    assert refused(by, Model("red", replace(reading, sample_s=(3.0, 10.0))))[1] == "sample_too_long"
+    without = replace(OWNED, samples=(replace(whole, part=""),))
+    assert refused(without, Model("red", reading))[1] == "sample_too_long"
 
 
 @each_row(("providers", "is_let"), [(None, True), (("red", "blue"), True), ((), False)])

@@ -52,6 +52,15 @@ def test_an_engine_without_any_model_is_wrong_for_check_and_doctor(
     assert told["espeak: nothing is missing"].verdict == "ok"
 
 
+def test_a_converter_that_is_no_engine_is_noted(tmp_path: Path) -> None:
+    for text, is_noted in ((PIPER, True), (f"{PIPER}[engines.rvc]\n", False)):
+        config = load(tmp_path, f'[server]\ndata = "{tmp_path}/data"\nconverter = "rvc"\n{text}')
+        found = findings(config, "converter")
+        assert [(each.verdict, each.do) for each in found.values()] == (
+            [("note", 'add [engines.rvc], or write converter = ""')] if is_noted else []
+        )
+
+
 class Named(msgspec.Struct, frozen=True):
     """Settings without which a plugin cannot tell its names."""
 

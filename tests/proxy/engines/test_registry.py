@@ -26,6 +26,7 @@ OURS = {
         "minimax",
         "openai",
         "openai-realtime",
+        "openvoice",
         "piper",
         "pocket",
         "rvc",

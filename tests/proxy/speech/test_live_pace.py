@@ -81,6 +81,7 @@ def test_nobody_waits_when_the_server_ends_or_the_client_has_gone() -> None:
 
 @each_row("by_key", [True, False], ids=["key", "header"])
 @each_row("answer", ["audio", "sse"])
+@simulated_time.simulated
 async def test_a_client_that_hangs_up_pays_for_little_that_it_did_not_hear(
     tmp_path: Path, by_key: bool, answer: str
 ) -> None:

@@ -35,6 +35,7 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.proxy.speech_steps.repeating import Repeating
 from tests.sound import decoded
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -331,6 +332,7 @@ class FailingFirst(Repeating):
 
 
 @each_row("error", [EngineFailed("x"), EngineLimited("x"), VoiceNotFound("x")])
+@simulated
 async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates(
     tmp_path: Path, error: Exception
 ) -> None:

@@ -2,12 +2,13 @@
 
 from policies.routing import Binding, RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
-from proxy.config.sections import Config, EngineSection
+from proxy.config.sections import Config, EngineSection, Server
+from proxy.engines import registry
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.source import LiveEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
-from proxy.features.models.listing import Galleries, GalleryModel
+from proxy.features.models.listing import Galleries, GalleryModel, open_galleries
 from proxy.hosts.hosted import HostedEngine
 from proxy.speech_steps.recording_speakers import RecordingSpeakers, advice_for
 from speech_engine import EngineVoice, Language, Sample
@@ -59,14 +60,15 @@ def _engine(tag: str, **more: object) -> Scripted:
     return Scripted(languages=(Language(tag),), **more)
 
 
-def _catalogue(**engines: Scripted | None) -> Catalogue:
+def _catalogue(converter: str = "", /, **engines: Scripted | None) -> Catalogue:
     """A catalogue of engines. None has not been up yet."""
     live: dict[str, LiveEngine] = {
         name: HostedEngine(name) if engine is None else InProcessEngine(engine, 0)
         for name, engine in engines.items()
     }
     sections = {name: EngineSection(plugin=name) for name in live}
-    return Catalogue(Config(engines=sections), Engines(live, sections), GALLERIES.command_for)
+    config = Config(server=Server(converter=converter), engines=sections)
+    return Catalogue(config, Engines(live, sections), GALLERIES.command_for)
 
 
 def _hint(tag: str | None, **engines: Scripted | None) -> str:
@@ -77,6 +79,13 @@ def test_nothing_is_told_where_a_model_speaks_recordings() -> None:
     able = _engine("en", speaks_samples=True)
     assert _hint(None, rules=_engine("th"), able=able) == ""
     assert _hint("en-GB", able=able) == ""
+
+
+def test_nothing_is_told_where_a_converter_repeats_a_model_of_the_language() -> None:
+    converter = Scripted(speaks=False, converts=True, speaks_samples=True)
+    for name, tag, is_told in (("tones", "en", False), ("tones", "th", True), ("", "en", True)):
+        known = _catalogue(name, rules=_engine("en"), tones=converter)
+        assert bool(RecordingSpeakers(known, None).hint(tag)) is is_told
 
 
 def test_a_language_that_no_model_speaks_is_told_with_what_to_pull() -> None:
@@ -158,3 +167,13 @@ def test_a_language_that_is_lacking_is_told_with_who_speaks_it(
     assert decision.error is not None
     assert decision.error.code == "unsupported_language"
     assert advice_for(decision, catalogue, None) == advice
+
+
+def test_a_language_that_a_natural_model_speaks_is_told_with_the_command_for_it() -> None:
+    catalogue = _catalogue(english=_engine("en"))
+    catalogue.command_for = open_galleries(registry.load()).command_for
+    voice = Voice(id="v", name="v", bindings=(Binding("english", EngineVoice("v")),))
+    for tag, command in (("th", "it with: voxgate voices natural th"), ("ja", "one that does.")):
+        query = RoutingQuery(language=tag)
+        refused = decide(catalogue.find_offer("english", tag), voice, query, None, Rules())
+        assert advice_for(refused, catalogue, None).endswith(f" this server can add {command}")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from policies import estimate
+from proxy.api.speech_headers import base_voices
 from proxy.audio import libraries
 from proxy.errors import REQUEST_FAULT_CODES, QuotaExceeded, RequestFailed, StorageUnavailable
 from proxy.features.sockets.utterances.cutter import Cut
@@ -201,6 +202,7 @@ class SpokenPiece:
             voice=call.plan.voice_id,
             language=call.plan.language,
             substitute=call.totals.announce_substitutes(),
+            voice_base=base_voices(call) if ", " in answer.speech.engine else "",
         )
 
     async def _send_step(

@@ -50,7 +50,8 @@ class UtteranceSettings(Redacted, msgspec.Struct, frozen=True):
 class PieceStart(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A piece whose first sound follows. `number` counts from 0, and `start` is the place of its `text` in
     all text of the utterance. `start_ms` is when it is heard, in the utterance. `model` is `engine/model`.
-    `substitute` names the voices that an answer must state, "" if there are none."""
+    `substitute` names the voices that an answer must state, and `voice_base` those that another model
+    repeats in the requested voice, "" if there are none."""
 
     number: int
     text: str
@@ -61,6 +62,7 @@ class PieceStart(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     voice: str
     language: str
     substitute: str = ""
+    voice_base: str = ""
 
 
 class PieceEnd(msgspec.Struct, frozen=True):

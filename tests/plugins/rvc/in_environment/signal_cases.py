@@ -12,7 +12,7 @@ from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import SIZES, SOURCE_HZ, ConversionOptions, VoiceConversion, hubert_input, moved
 from plugins.rvc.generator import BREATH, SINE, excitation
 from plugins.rvc.hubert import HUBERT_HZ, load_hubert
-from plugins.rvc.joining import followed
+from plugins.rvc.loudness import followed
 from plugins.rvc.model import WindowFeatures, features_of
 from speech_engine import SpeechJob, Trained
 from speech_engine.host.windows import WindowCutter

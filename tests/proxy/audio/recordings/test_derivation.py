@@ -80,6 +80,21 @@ def test_one_without_a_pause_is_cut_all_the_same() -> None:
     assert 8.0 < heard(pcm).seconds <= 12.0
 
 
+def test_a_model_that_must_know_the_words_gets_the_same_part_whatever_it_takes() -> None:
+    samples: Samples = sine(440, 40.0, RATE_HZ)
+    samples[round(11.0 * RATE_HZ) : round(11.3 * RATE_HZ)] = 0.0
+
+    def seconds(most_s: float, *, needs_text: bool) -> float:
+        spec = SampleSpec(3.0, most_s, 24_000, needs_text)
+        return heard(derive_sample(master_of(samples), found_between(0.0, 40.0), spec)).seconds
+
+    parts = {seconds(each, needs_text=True) for each in (12.0, 20.0, 39.0)}
+    assert len(parts) == 1
+    assert 11.0 < parts.pop() < 11.3
+    assert seconds(41.0, needs_text=True) == pytest.approx(40.0)
+    assert seconds(20.0, needs_text=False) > 13.0
+
+
 def test_a_short_one_takes_the_silence_around_it_and_a_shorter_one_is_refused() -> None:
     samples: Samples = np.pad(sine(440, 2.0, RATE_HZ), RATE_HZ)
     found = found_between(1.0, 3.0)

@@ -49,6 +49,7 @@ async def test_a_script_is_spoken_as_the_same_dialogue_with_brackets(tmp_path: P
     assert heard[0][1:] == (["Olá.", "Tchau."], ["Hi: you."])
 
 
+@simulated
 async def test_the_next_is_asked_while_one_is_heard_and_the_one_after_it_is_not(tmp_path: Path) -> None:
     goes_on, is_made = asyncio.Event(), asyncio.Event()
     one, two = Scripted(*speech(1.0, goes_on.wait)), Scripted(*speech(0.5, telling(is_made)))

@@ -1,0 +1,90 @@
+"""The worker of OpenVoice, which runs in the environment with onnxruntime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+from plugins.openvoice.conversion import ToneConversion, tau_of
+from plugins.openvoice.model import STEP_S, OpenVoiceModel, ToneRow
+from plugins.openvoice.networks import load_networks
+from plugins.openvoice.plugin import OpenVoiceSettings
+from plugins.openvoice.sizes import RATE_HZ
+from plugins.openvoice.voices import SAMPLE_S, ToneVoice, make_voice
+from speech_engine import ANY_LANGUAGE, Context, Event, Language, ModelInfo, Plugin, SpeechJob, errors
+from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.host.torch_worker import TorchEngine
+from speech_engine.model_files import find_manifest
+from speech_engine.samples import weighted_samples
+
+MODEL = "standard"
+CLIENT_FIELDS = ("tau",)
+
+
+class OpenVoiceEngine(TorchEngine[OpenVoiceModel, ToneVoice, ToneRow]):
+    """Repeats recordings in the voice of other recordings. It speaks no texts."""
+
+    tau: float
+
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        raise errors.EngineCannot("OpenVoice converts recordings; it speaks no texts.")
+
+    async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        if job.model != MODEL:
+            raise errors.EngineFailed(f"OpenVoice has no model {job.model!r}.")
+        tau = tau_of(job, self.tau)
+        voice = await asyncio.to_thread(self._voice, job)
+        conversion = ToneConversion(job, voice, tau, self._model.networks)
+        async with (
+            aclosing(conversion.at_rate(pcm)) as recording,
+            aclosing(self.batch.convert(job, conversion, recording)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    def _voice(self, job: SpeechJob) -> ToneVoice:
+        ((samples, _),) = weighted_samples(job.voice, "OpenVoice")
+
+        def make(recordings: Sequence[bytes]) -> ToneVoice:
+            return make_voice(self._model.networks, recordings, self._context.tick)
+
+        return self._context.samples.derived(job, samples.samples, make)
+
+
+def model_info(folder: Path) -> ModelInfo:
+    """Describe the one model: its licence is that of the imported files."""
+    manifest = find_manifest(folder)
+    return ModelInfo(
+        id=MODEL,
+        languages=(Language(ANY_LANGUAGE),),
+        sample_rate_hz=RATE_HZ,
+        digest=manifest.digest if manifest else "",
+        speaks=False,
+        converts=True,
+        speaks_samples=True,
+        sample_s=SAMPLE_S,
+        sample_hz=RATE_HZ,
+        client_fields=CLIENT_FIELDS,
+        seeds=True,
+        licence=manifest.licence if manifest else "",
+    )
+
+
+@asynccontextmanager
+async def _create(name: str, settings: OpenVoiceSettings, context: Context) -> AsyncIterator[OpenVoiceEngine]:
+    folder = settings.folder(name)
+    context.progress(0.1, "reading the converter")
+    networks = await asyncio.to_thread(load_networks, folder, settings.threads)
+    model = OpenVoiceModel(networks, context.tick)
+    async with BatchLoop(model, settings, context, STEP_S) as batch:
+        context.progress(0.8, "warming up")
+        await batch.warm_up(lambda _weight: model.warm_up_rows())
+        engine = OpenVoiceEngine(settings, context, model, (model_info(folder),), batch)
+        engine.tau = settings.tau
+        yield engine
+
+
+def voxgate_register() -> tuple[Plugin[OpenVoiceSettings], ...]:
+    return (Plugin(kind="engine", name="openvoice", settings=OpenVoiceSettings, create=_create),)
