@@ -177,6 +177,8 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         *("Pauses", "ReadRules"),
         # `substitute` is there if the header is, and `settling` while steps of a canceled job are under way.
         *("AudioDone", "ShownJob"),
+        # `repeated_by` is there if a second model repeats the speech.
+        "ShownCandidate",
         # OpenAI's object has no such field: `jobs_only` is there if it is so.
         *("NamedModel", "ModelEntry"),
         *("ConversionForm", "TranscriptionForm", "TranslationForm"),
