@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from dataclasses import dataclass
+from collections import Counter
 from math import comb
 from pathlib import Path
 
@@ -26,39 +26,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.dialogue_lines import lines
 
 KINDS = ("bare", "whole")
+FIGURES = ("lines", "words", *KINDS, "better", "worse")
 FRAMES = 1_000
 """Ten seconds are looked at, as no line takes five: thirty take four times as long."""
 # Without a sentence before in its own letters, Hindi is written in Arabic ones, and each word is wrong.
 PROMPTS = {"hi": " राजू ने हँसकर जवाब दिया, ठीक है, मैं कल शाम को आऊँगा।"}
 
 
-@dataclass
-class Count:
-    """Wrong words of both kinds, and the lines that became better or worse."""
-
-    lines: int = 0
-    words: int = 0
-    bare: int = 0
-    whole: int = 0
-    better: int = 0
-    worse: int = 0
-
-    def add(self, words: int, bare: int, whole: int) -> None:
-        self.lines += 1
-        self.words += words
-        self.bare += bare
-        self.whole += whole
-        self.better += whole < bare
-        self.worse += whole > bare
-
-    def add_all(self, other: Count) -> None:
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-    def row(self, name: str) -> str:
-        chance = sign_test(self.better, self.worse)
-        figures = (self.lines, self.words, self.bare, self.whole, self.better, self.worse)
-        return "|".join(("", name, *map(str, figures), f"{chance:.3f}", ""))
+def row_of(name: str, count: Counter[str]) -> str:
+    figures = [str(count[each]) for each in FIGURES]
+    return "|".join(("", name, *figures, f"{sign_test(count['better'], count['worse']):.3f}", ""))
 
 
 def sign_test(better: int, worse: int) -> float:
@@ -95,12 +72,13 @@ def heard_in(model: WhisperModel, path: str, tag: str) -> str:
     return str(tokenizer.decode(found.sequences_ids[0])).strip()
 
 
-def count_language(model: WhisperModel, folder: str, tag: str, every: int) -> Count:
-    count = Count()
+def count_language(model: WhisperModel, folder: str, tag: str, every: int) -> Counter[str]:
+    count = Counter[str]()
     for number, text in list(enumerate(lines(tag)))[::every]:
         heard = {kind: heard_in(model, f"{folder}/{tag}/{number}-{kind}.npy", tag) for kind in KINDS}
         bare, whole = (edits(words(text), words(heard[kind])) for kind in KINDS)
-        count.add(len(words(text)), bare, whole)
+        count.update(lines=1, words=len(words(text)), bare=bare, whole=whole)
+        count.update(better=whole < bare, worse=whole > bare)
         if words(heard["bare"]) != words(heard["whole"]):
             print(f"{tag} {number}: {bare} → {whole} wrong\n  text  {text}", file=sys.stderr)
             for kind in KINDS:
@@ -119,12 +97,12 @@ def main() -> None:
     asked = parser.parse_args()
     model = WhisperModel(asked.model, device="cpu", compute_type="int8", cpu_threads=1)
     print("|language|lines|words|wrong bare|wrong whole|better|worse|p|\n|-|-|-|-|-|-|-|-|", flush=True)
-    total = Count()
+    total = Counter[str]()
     for tag in asked.languages:
         count = count_language(model, asked.sounds, tag, 1 if asked.all else 4)
-        total.add_all(count)
-        print(count.row(tag), flush=True)
-    print(total.row("all"))
+        total.update(count)
+        print(row_of(tag, count), flush=True)
+    print(row_of("all", total))
 
 
 if __name__ == "__main__":

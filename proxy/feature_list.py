@@ -40,7 +40,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "history": (),
     "transcriptions": ("history",),
     "heard": ("voice_list",),
-    "consents": (),
+    "consents": ("voice_list",),
     "models": (),
     "own_voices": ("voice_list", "consents", "models"),
     "clones": ("webhooks", "consents", "own_voices"),

@@ -5,7 +5,7 @@ Windows of one length go through the network together, whatever their voices are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -46,9 +46,8 @@ class OpenVoiceModel:
 
     rate_hz = RATE_HZ
 
-    def __init__(self, networks: Networks, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, networks: Networks) -> None:
         self.networks = networks
-        self._tick = tick
 
     def expected(self, job: SpeechJob, voice: ToneVoice | None) -> list[RowWork]:
         del voice
@@ -68,7 +67,6 @@ class OpenVoiceModel:
             )
             for row, sound in zip(group, sounds, strict=True):
                 row.made = row.window.used(sound)
-            self._tick()
         for row in rows:
             row.taken += 1
         return [RowStep(False, row.is_over) for row in rows]

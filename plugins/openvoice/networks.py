@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from plugins.openvoice.model_format import MODEL_FORMAT, find_sizes
 from plugins.openvoice.sizes import OpenVoiceSizes
 from plugins.openvoice.sound import spectrum_of
 from speech_engine.host.onnx_network import GraphNetwork, StopSwitch
+from speech_engine.host.stoppable import wait_stoppable
 from speech_engine.model_files import FolderContents
 
 
@@ -34,12 +36,20 @@ class Stretch(NamedTuple):
 
 
 class Networks:
-    """The converter and the embedder. Several threads may run them. A run of the converter has `threads`."""
+    """The converter and the embedder. Several threads may run them. A run of the converter has `threads`.
+    `tick` is called while a run goes on: on a busy processor it takes longer than a host may be silent."""
 
     def __init__(
-        self, converting: MadeGraph, embedding: MadeGraph, sizes: OpenVoiceSizes, threads: int = 1
+        self,
+        converting: MadeGraph,
+        embedding: MadeGraph,
+        sizes: OpenVoiceSizes,
+        threads: int = 1,
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.sizes = sizes
+        self._tick = tick
+        self._threads = ThreadPoolExecutor()
         self._converter = GraphNetwork(*converting, threads)
         self._embedder = GraphNetwork(*embedding)
 
@@ -53,15 +63,20 @@ class Networks:
             "first": np.array([stretches[0].first]),
             "end": np.array([stretches[0].end]),
         }
-        return self._converter.run(["sound"], values, StopSwitch())[0][:, 0]
+        return self._run(self._converter, "sound", values)[:, 0]
 
     def embed(self, sound: Any) -> Any:
         """Return the voice in a sound: `sizes.voice` numbers."""
         values = {"spectrum": np.ascontiguousarray(spectrum_of(sound).T[None])}
-        return self._embedder.run(["voice"], values, StopSwitch())[0][0, 0]
+        return self._run(self._embedder, "voice", values)[0, 0]
+
+    def _run(self, network: GraphNetwork, output: str, values: Mapping[str, Any]) -> Any:
+        switch = StopSwitch()
+        running = self._threads.submit(network.run, [output], values, switch)
+        return wait_stoppable(running, switch.stop, self._tick)[0]
 
 
-def load_networks(folder: Path, threads: int = 1) -> Networks:
+def load_networks(folder: Path, threads: int, tick: Callable[[], None]) -> Networks:
     """Load an imported model. Raise UnusableModel."""
     contents = FolderContents(MODEL_FORMAT.files, folder)
     sizes = find_sizes(contents)
@@ -74,7 +89,7 @@ def load_networks(folder: Path, threads: int = 1) -> Networks:
     graphs = converter(tensors, sizes), embedder(tensors, sizes)
     # The runtime copies the weights, and the file would be in memory a third time.
     del data, tensors
-    networks = Networks(*graphs, sizes, threads)
+    networks = Networks(*graphs, sizes, threads, tick)
     del graphs
     _give_back()
     return networks

@@ -5,7 +5,7 @@ The host stores it under the recordings' digests and the model's name, and delet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -33,13 +33,9 @@ class ToneVoice(NamedTuple):
         return int(self.numbers.nbytes)
 
 
-def make_voice(
-    networks: Networks, recordings: Sequence[bytes], tick: Callable[[], None] = lambda: None
-) -> ToneVoice:
-    """Make a voice of recordings, 16-bit mono at RATE_HZ. Raise UnusableSample if too little is said in them.
-
-    `tick` is called after each stretch.
-    """
+def make_voice(networks: Networks, recordings: Sequence[bytes]) -> ToneVoice:
+    """Make a voice of recordings, 16-bit mono at RATE_HZ. Raise UnusableSample if too little is said in
+    them."""
     speech = np.concatenate([speech_in(floats(each)) for each in recordings])
     if not len(speech):
         raise UnusableSample(f"The recordings are silent. {_DO}")
@@ -48,8 +44,5 @@ def make_voice(
         few = f"The recordings have {seconds:.1f} seconds of speech; {SAMPLE_S[0]:g} are needed."
         raise UnusableSample(f"{few} {_DO}")
     # Equal stretches: each has half of the longest one, or all there is.
-    made = []
-    for stretch in np.array_split(speech, -(-len(speech) // round(_STRETCH_S * RATE_HZ))):
-        made.append(networks.embed(stretch))
-        tick()
-    return ToneVoice(np.mean(made, axis=0, dtype=np.float32))
+    stretches = np.array_split(speech, -(-len(speech) // round(_STRETCH_S * RATE_HZ)))
+    return ToneVoice(np.mean([networks.embed(each) for each in stretches], axis=0, dtype=np.float32))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from plugins.openvoice.conversion import ToneConversion, tau_of
@@ -47,10 +48,7 @@ class OpenVoiceEngine(TorchEngine[OpenVoiceModel, ToneVoice, ToneRow]):
     def _voice(self, job: SpeechJob) -> ToneVoice:
         ((samples, _),) = weighted_samples(job.voice, "OpenVoice")
 
-        def make(recordings: Sequence[bytes]) -> ToneVoice:
-            return make_voice(self._model.networks, recordings, self._context.tick)
-
-        return self._context.samples.derived(job, samples.samples, make)
+        return self._context.samples.derived(job, samples.samples, partial(make_voice, self._model.networks))
 
 
 def model_info(folder: Path) -> ModelInfo:
@@ -76,8 +74,7 @@ def model_info(folder: Path) -> ModelInfo:
 async def _create(name: str, settings: OpenVoiceSettings, context: Context) -> AsyncIterator[OpenVoiceEngine]:
     folder = settings.folder(name)
     context.progress(0.1, "reading the converter")
-    networks = await asyncio.to_thread(load_networks, folder, settings.threads)
-    model = OpenVoiceModel(networks, context.tick)
+    model = OpenVoiceModel(await asyncio.to_thread(load_networks, folder, settings.threads, context.tick))
     async with BatchLoop(model, settings, context, STEP_S) as batch:
         context.progress(0.8, "warming up")
         await batch.warm_up(lambda _weight: model.warm_up_rows())

@@ -49,7 +49,10 @@ def load_networks(folder: Path, published: Sequence[PocketSizes] = PUBLISHED) ->
     _fill(networks.language_model, tensors, "flow_lm.")
     _fill(networks.codec, tensors, "mimi.")
     if not networks.language_model.speaker_proj_weight.any():
-        raise UnusableModel("model.safetensors: this is the twin that knows no voices but its makers' own")
+        raise UnusableModel(
+            "model.safetensors: this is the twin that knows no voices but its makers' own; for others, run "
+            "voxgate voices own"
+        )
     return networks
 
 

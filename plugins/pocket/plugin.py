@@ -55,7 +55,7 @@ HOSTED = Hosted(
 
 
 missing = missing_model(
-    "voxgate models pull pocket-own-en, or another of voxgate models search pocket",
+    "voxgate voices own en, or another of voxgate models search pocket",
     "model_paths",
     "no model has been imported",
 )

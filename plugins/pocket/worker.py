@@ -154,9 +154,7 @@ def read_model(folder: Path) -> ImportedModel:
 @asynccontextmanager
 async def _create(name: str, settings: PocketSettings, context: Context) -> AsyncIterator[PocketEngine]:
     if not settings.model_paths:
-        raise UnusableModel(
-            f"[engines.{name}] names no model: import one, or run voxgate models pull pocket-own-en"
-        )
+        raise UnusableModel(f"[engines.{name}] names no model: import one, or run voxgate voices own en")
     models = [read_model(Path(path)) for path in settings.model_paths]
     too_large = next((each for each in models if each.bytes > settings.models_mb * 2**20), None)
     if too_large is not None:

@@ -261,6 +261,11 @@ def _run_steps(
             request = steps.send(answer)
         except StopIteration as end:
             return end.value or 0
-        answer = send_request(request, here.config_file, here.form)
+        try:
+            answer = send_request(request, here.config_file, here.form)
+        except shown_failures() as error:
+            # A command may undo what its earlier requests have made, by one more.
+            send_request(steps.throw(error), here.config_file, here.form)
+            raise
         if request.is_shown(answer):
             print_answer(answer, here.form, command.show)

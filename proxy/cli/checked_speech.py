@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -23,6 +23,7 @@ from proxy import __version__
 from proxy.cli.admin_requests import refuse_new_data
 from proxy.cli.proof_sentences import LANGUAGES, proof_sentences
 from proxy.cli.sound import ServerClient, SoundRequest, write_answer
+from proxy.cli.voice_proof import keep_proof, prove_voice, speak
 from proxy.commands.command import Command, CommandContext, CommandResult, Group
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
@@ -46,15 +47,6 @@ def write_checked(server_client: ServerClient, sound_request: SoundRequest, to: 
     size = to.write(base64.b64decode(report["audio_base64"]))
     facts = {"engine": report["model_used"], "voice": report["voice_used"], "language": report["language"]}
     return {**facts, "substitute": report.get("substitute"), "bytes": size, "check": report.get("check")}
-
-
-def _speak_checked(server_client: ServerClient, body: dict[str, Any]) -> dict[str, Any]:
-    """Speak one sentence and return its report. With the check `behind`, wrong words are not said again."""
-    checked_body = {**body, "check": "behind", "response_format": "json", "audio_format": "wav"}
-    answer = io.BytesIO()
-    server_client.fetch(answer, "POST", _SPEECH, json=checked_body)
-    found: dict[str, Any] = json.loads(answer.getvalue())
-    return found
 
 
 def _first_sound_ms(server_client: ServerClient, body: dict[str, Any]) -> float:
@@ -81,7 +73,7 @@ def measure_speech(
     ]
     start_s = time.monotonic()
     for text in texts:
-        answer = _speak_checked(server_client, {**body, "input": text})
+        answer = speak(server_client, {**body, "input": text})
         check = answer.get("check", {})
         seconds, sound = seconds + answer["duration_seconds"], answer["audio_base64"]
         if not check.get("checked_s"):
@@ -137,7 +129,19 @@ def _show_reports(answer: dict[str, Any]) -> list[Part]:
         for each in answer["data"]
         for word in each["wrong"]
     ]
-    return [*_proof_lines(answer), Grid(columns, rows), *wrong]
+    return [*_proof_lines(answer), Grid(columns, rows), *_long_text_lines(answer), *wrong]
+
+
+def _long_text_lines(answer: dict[str, Any]) -> Iterator[Line]:
+    for each in answer["data"]:
+        if (found := each.get("long_text")) is None:
+            continue
+        first, tenth = found["loudness_lufs"]
+        yield Line(f"{each['model']}: {each['realtime_factor']} s a second; {first}, then {tenth} LUFS")
+        if "likeness" in found:
+            others = ", ".join(f"{name} {score}" for name, score in found["others"].items())
+            alike = " and ".join(map(str, found["likeness"]))
+            yield Line(f"alike: {alike}; halves of the recording: {found['halves']}; {others}")
 
 
 def _proof_lines(answer: dict[str, Any]) -> Iterator[Line]:
@@ -171,7 +175,7 @@ def measure_voice(
         known = language or _get_json(server_client, f"{_VOICES}/{voice}")["language"]
         tag = known or server.default_language
         if not proof_sentences(tag):
-            raise CommandRefused(f"there are no sentences in {tag!r}; there are: {', '.join(LANGUAGES)}")
+            raise _no_sentences(tag)
         report, _ = measure_speech(server_client, model or server.default_model, voice, tag)
         return {"data": [report]}
 
@@ -181,6 +185,9 @@ def measure_voice(
 def prove(
     here: CommandContext,
     engine: Annotated[str, typer.Argument(metavar="ENGINE", help="An engine of the configuration.")],
+    voice: Annotated[
+        str | None, typer.Option(help="A voice, by its id: in its language, is it alike, and does it drift?")
+    ] = None,
 ) -> CommandResult:
     """Report how 20 sentences of each model and language are heard.
 
@@ -202,21 +209,36 @@ def prove(
         "agreements": {
             each.name: msgspec.to_builtins(each.agreement) for each in manifests if each.agreement
         },
+        "voice": voice or "",
         "machine": _machine_text(),
         "not_proved": [],
         "data": [],
     }
 
     def write(server_client: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
+        asked = voice and _get_json(server_client, f"{_VOICES}/{voice}")
         for model, spoken in row["languages"].items():
             tags = [each["tag"] for each in spoken]
+            if asked:
+                language = asked["language"] or here.server().default_language
+                if not proof_sentences(language):
+                    raise _no_sentences(language)
+                _prove_one(config, server_client, report, model, language, [asked])
+                continue
             for language in LANGUAGES if "*" in tags else [each for each in tags if proof_sentences(each)]:
-                _prove_one(config, server_client, report, model, language)
+                query = {"engine": engine, "language": language, "limit": _MOST_VOICES}
+                voices = _get_json(server_client, _VOICES, params=query)["data"]
+                _prove_one(config, server_client, report, model, language, voices)
+        keep_proof(config, report)
         return report
 
     return CommandResult(
         write_answer(here.server(), SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write)
     )
+
+
+def _no_sentences(tag: str) -> CommandRefused:
+    return CommandRefused(f"there are no sentences in {tag!r}; there are: {', '.join(LANGUAGES)}")
 
 
 def _processor_s(config: Config, engine: str) -> float | None:
@@ -229,12 +251,16 @@ def _processor_s(config: Config, engine: str) -> float | None:
 
 
 def _prove_one(
-    config: Config, server_client: ServerClient, report: dict[str, Any], model: str, language: str
+    config: Config,
+    server_client: ServerClient,
+    report: dict[str, Any],
+    model: str,
+    language: str,
+    voices: Sequence[dict[str, Any]],
 ) -> None:
-    """Add how a model is heard in a language, with the first voice that it can speak with."""
-    query = {"engine": report["engine"], "language": language, "limit": _MOST_VOICES}
+    """Add how a model is heard in a language, with the first of the voices that it can speak with."""
     why = "it has no voice"
-    for voice in _get_json(server_client, _VOICES, params=query)["data"]:
+    for voice in voices:
         before_s = _processor_s(config, report["engine"])
         try:
             found, wav = measure_speech(server_client, model, voice["id"], language)
@@ -246,23 +272,25 @@ def _prove_one(
         after_s = _processor_s(config, report["engine"])
         if before_s is not None and after_s is not None:
             found["processor_per_second"] = round((after_s - before_s) / found["seconds"], 3)
+        export = io.BytesIO()
         if "quality" in voice:
-            found["likeness"] = _likeness(config, server_client, voice["id"], wav)
+            server_client.fetch(export, "GET", f"{_VOICES}/{voice['id']}/export")
+            found["likeness"] = _likeness(config, export.getvalue(), wav)
+        if report["voice"]:
+            body = {"model": model, "voice": voice["id"], "language": language}
+            found["long_text"] = prove_voice(config, server_client, body, export.getvalue())
         report["data"].append(found)
         return
     report["not_proved"].append(f"{model} in {language}: {why}")
 
 
-def _likeness(config: Config, server_client: ServerClient, voice: str, wav: bytes) -> dict[str, Any] | None:
+def _likeness(config: Config, export: bytes, wav: bytes) -> dict[str, Any] | None:
     """Return how similar a voice's speech is to its recording, or None without a comparer."""
     import asyncio
 
-    export = io.BytesIO()
-    server_client.fetch(export, "GET", f"{_VOICES}/{voice}/export")
-    compared = [
-        asyncio.run(module.likeness(config, export.getvalue(), wav)) for module in feature_modules("likeness")
-    ]
-    return next(filter(None, compared), None)
+    compared = [asyncio.run(module.likeness(config, export, [wav])) for module in feature_modules("likeness")]
+    found: dict[str, Any] | None = next((each["spoken"][0] for each in compared if each), None)
+    return found
 
 
 def _get_json(server_client: ServerClient, path: str, **more: Any) -> dict[str, Any]:

@@ -110,7 +110,20 @@ def _setting_findings(config: Config, registry: Registry) -> list[Finding]:
         found = f"server.converter: there is no [engines.{converter}], so it repeats no voice"
         do = f'add [engines.{converter}], or write converter = ""'
         findings.append(note("converter", found, do, name=converter))
-    return findings
+    return [*findings, *_unpriced_findings(config)]
+
+
+def _unpriced_findings(config: Config) -> Iterator[Finding]:
+    """Yield a note for each plan that allows the converter and sells speech, but not its conversions."""
+    converter = config.server.converter
+    if converter not in config.engines or config.host.is_used:
+        return
+    for plan in config.plans.values():
+        allows = plan.engines is None or converter in {name.partition("/")[0] for name in plan.engines}
+        if allows and plan.prices.conversion_price(converter, "") is None:
+            found = f"plans.{plan.name} sells speech by characters and has no price for conversions, so "
+            found += f"{converter} repeats no voice for its accounts: 403 conversion_not_priced"
+            yield note("converter", found, f"add conversion to [plans.{plan.name}.prices]", name=plan.name)
 
 
 def _engine_findings(config: Config, registry: Registry, name: str) -> Iterator[Finding]:

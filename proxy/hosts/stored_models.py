@@ -34,6 +34,8 @@ from speech_engine.model_manifest import read_manifest
 
 FOLDER = "models"
 CURRENT = "current"
+PROOF = "proof.json"
+"""What `voxgate engines prove` found last, in the folder of a version."""
 FETCH_NOTE = ".fetch"
 """The note of a fetch that runs beside a server."""
 FETCH_SILENT_S = 150.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sized
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from speech_engine.errors import EngineFailed
@@ -13,6 +13,7 @@ from speech_engine.host.engine_stream import run_to_end
 LOOK_EVERY_S = 1.0
 MOST_LOOKS = 120
 """The longest run, in looks: on a very slow processor, half a minute of sound may take this long."""
+_TOO_LONG = "The voice's network takes too long."
 
 T = TypeVar("T")
 
@@ -39,10 +40,22 @@ async def run_stoppable(
                 return done.result()
             tick()
             looks += len(sharers) > 1
-        raise EngineFailed("The voice's network takes too long.")
+        raise EngineFailed(_TOO_LONG)
     finally:
         stop()
         await run_to_end(_wait_for(done))
+
+
+def wait_stoppable(done: Future[T], stop: Callable[[], None], tick: Callable[[], None]) -> T:
+    """Wait for work in another thread, as `run_stoppable` does: for a thread without an event loop."""
+    for _ in range(MOST_LOOKS):
+        wait((done,), timeout=LOOK_EVERY_S)
+        if done.done():
+            return done.result()
+        tick()
+    stop()
+    wait((done,))
+    raise EngineFailed(_TOO_LONG)
 
 
 async def _wait_for(done: asyncio.Future[T]) -> None:

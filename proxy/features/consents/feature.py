@@ -56,6 +56,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.consent_store import ConsentStore
     from proxy.features.consents.endpoints import Consents
     from proxy.features.consents.grants import Grants
+    from proxy.features.consents.quality import RecordingChecks
     from proxy.features.consents.word_checks import WordChecks
     from proxy.file_store.vault import Vault
 
@@ -77,7 +78,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             section = revision.config.consent
             checks.operator, grants.refuses_words = section.operator, section.words == "refuse"
             tasks.must_hear = grants.refuses_words
-            return Additions(Consents(revision.admin_tools, consents).endpoints)
+            checks_of_recordings = RecordingChecks(intake, comparison).endpoints
+            return Additions([*Consents(revision.admin_tools, consents).endpoints, *checks_of_recordings])
 
         # A command has no engines that recognise speech. The server runs the tasks when it is back.
         kinds = () if context.engines is None else (tasks,)
@@ -89,7 +91,12 @@ FEATURE = Feature(
     "consents",
     _open,
     tables=(TABLE, hearings.TABLE, hearings.FREE_TABLE),
-    paths=("/v1/audio/voice_consents", "/admin/consents"),
+    paths=(
+        "/v1/audio/voice_consents",
+        "/admin/consents",
+        "/v1/audio/voice_quality",
+        "/admin/voice_quality",
+    ),
     checks=(check_comparer, check_words),
     needs_plugins=needs_plugins,
 )

@@ -6,7 +6,7 @@ They are files below the data folder, so no server is needed. Slow modules are i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +27,8 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 _Accepted = Annotated[
     list[str] | None, typer.Option(help="A licence that you have read and accept; may be repeated.")
 ]
+_Agree = Annotated[bool, typer.Option("--agree", help="You have read the model's terms, and agree to them.")]
+_From = Annotated[str, typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead.")]
 _ChangeLicence = Annotated[
     bool, typer.Option("--change-licence", help="The name's model has another licence now.")
 ]
@@ -59,7 +61,19 @@ def _models_table(answer: dict[str, Any]) -> list[Part]:
         for row in answer["data"]
         if (agreed := row.get("agreement"))
     ]
-    return [Grid(columns, rows, _WIDE), *agreements, *faults]
+    return [Grid(columns, rows, _WIDE), *agreements, *_proof_lines(answer), *faults]
+
+
+def _proof_lines(answer: dict[str, Any]) -> Iterator[Line]:
+    for row in answer["data"]:
+        proof = row.get("proof") or {"data": ()}
+        for each in proof["data"]:
+            wrong = each["wrong_per_thousand"]
+            result = "not measured" if wrong is None else f"{wrong} ‰ wrong"
+            alike = each.get("long_text", {}).get("likeness")
+            also = f", alike {alike[0]}, then {alike[1]}" if alike else ""
+            what = f"{each['model']} in {each['language']} with {each['voice']}"
+            yield Line(f"{row['name']}: proved on {proof['at'][:10]}: {what}: {result}{also}")
 
 
 def _languages_text(languages: Sequence[str]) -> str:
@@ -195,12 +209,8 @@ def models_pull(
     here: CommandContext,
     name: _Name,
     accept: _Accepted = None,
-    agree: Annotated[
-        bool, typer.Option("--agree", help="You have read the model's terms, and agree to them.")
-    ] = False,
-    source: Annotated[
-        str, typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead.")
-    ] = "",
+    agree: _Agree = False,
+    source: _From = "",
     sha256: Annotated[
         list[str] | None, typer.Option(help="A digest that the gallery lacks; may be repeated.")
     ] = None,
@@ -277,6 +287,34 @@ def voices_natural(
             print(more)  # noqa: T201 - for `voxgate serve`
         return None
     return CommandResult(first_voices.fetch_natural_voices(here))
+
+
+def _own_lines(answer: dict[str, Any]) -> list[Part]:
+    return [
+        *(Line(f"{name} is there.") for name in answer["ready"]),
+        *(Line(f"{name}: {why}", "red") for name, why in answer["faults"].items()),
+    ]
+
+
+@NATURAL.command("own", _own_lines)
+def voices_own(
+    here: CommandContext,
+    language: Annotated[
+        str, typer.Argument(metavar="[LANGUAGE]", help="pt, en, …; else the server's default language.")
+    ] = "",
+    any_engine: Annotated[
+        bool, typer.Option("--any", help="Also a converter: it repeats any engine's speech in your voice.")
+    ] = False,
+    accept: _Accepted = None,
+    agree: _Agree = False,
+    source: _From = "",
+    agreed_by: Annotated[str, typer.Option("--agreed-by", hidden=True)] = "",
+) -> CommandResult:
+    """Fetch what speaks in your own voice, after you agree to its terms."""
+    from proxy.features.models import own_voices
+
+    order = own_voices.OwnOrder(any_engine, tuple(accept or ()), agree, agreed_by, source)
+    return own_voices.fetch_own_voices(here, language, order)
 
 
 COMMANDS = FeatureCommands(groups=(NATURAL,), last_groups=(MODELS,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.config.sections import Config
 from proxy.engines.engine_models import StoredModel
 from proxy.engines.registry import Registry
-from proxy.feature import AppContext, BackedUp, Feature, FeatureInstance
+from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance, RevisionContext
 from proxy.features.models.natural import FILE, settings_in
 from proxy.hosts.stored_models import ModelStore
 from proxy.telemetry.background import RepeatingTask
@@ -26,13 +27,20 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.models.fetch_note import FetchWatch
     from proxy.features.models.late_engines import LateEngines
     from proxy.features.models.listing import open_galleries
+    from proxy.features.models.own_endpoints import OwnVoicesFetch, end_fetches
+
+    running: set[asyncio.subprocess.Process] = set()
+
+    def additions_for(revision: RevisionContext) -> Additions:
+        return Additions(OwnVoicesFetch(revision.admin_tools, context.registry, running).endpoints)
 
     context.engines.late = late = LateEngines(context.engines.__getitem__)
     watch = FetchWatch(context.engines, context.config_at_start)
     context = context._replace(model_command_for=open_galleries(context.registry).command_for)
     looking = RepeatingTask("look at a fetch", watch.show_progress, _LOOK_S, context.metrics)
     async with aclosing(late), aclosing(looking):
-        yield FeatureInstance(context)
+        yield FeatureInstance(context, additions_for)
+        await end_fetches(running)
 
 
 def _natural_findings(config: Config, *_found: object) -> Iterator[Finding]:
@@ -69,7 +77,9 @@ def _robot(config: Config, *_found: object) -> Iterator[Finding]:
 def _terms(config: Config, *_found: object) -> Iterator[Finding]:
     """Tell who agreed to the terms of the stored models, and name those to whose terms nobody has agreed."""
     from proxy.engines import registry
+    from proxy.features.models.first_voices import find_unagreed, unagreed_command
     from proxy.features.models.listing import open_galleries
+    from proxy.features.models.natural_file import read_layer
     from proxy.features.models.pulling import find_agreement
 
     store = ModelStore(config.data)
@@ -81,11 +91,16 @@ def _terms(config: Config, *_found: object) -> Iterator[Finding]:
         else:
             do = f"read them at {each.entry.terms_page}, and run {each.command}"
             yield note("terms", f"{each.name}: nobody has agreed to its terms", do, name=each.name)
+    for each in find_unagreed(config, registry.load(), read_layer(config)):
+        if each.name not in stored:
+            found = f"{each.name} is lost, and with it the agreement to its terms"
+            yield note("terms", found, unagreed_command(each), name=each.name)
 
 
 FEATURE = Feature(
     "models",
     _open,
+    paths=("/admin/own_voices",),
     backed_up=(BackedUp(FILE, 1024 * 1024, settings_in=settings_in),),
     checks=(_natural_findings, _older_voices, _robot),
     doctor=(("voices", _robot), ("terms", _terms)),

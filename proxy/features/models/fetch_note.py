@@ -49,16 +49,18 @@ class Note(msgspec.Struct, frozen=True):
 class FetchNote:
     """Writes the note of a fetch of these models. `build` and `fetch` are those of a `ProgressLine`."""
 
-    def __init__(self, data: str, listed: Sequence[GalleryModel]) -> None:
+    def __init__(self, data: str, listed: Sequence[GalleryModel], name: str = FETCH_NOTE) -> None:
         plugins = tuple([each.plugin for each in listed])
         languages = tuple([tag for each in listed for tag in each.entry.languages])
         self._note = Note(plugins, languages, command_for(listed))
         packages = [each for one in listed for each in one.entry.packages]
+        files = [each for one in listed for each in one.entry.files if each.urls]
         self._bytes = {f"{each.package} {each.version}": each.size for each in packages}
+        self._bytes |= {each.name: each.size for each in files}
         self._done: dict[str, int] = {}
         self._built, self._began = 0.0, time.monotonic()
         self._touched_at = self._began
-        self._path = note_path(data)
+        self._path = note_path(data, name)
         self.is_fetched = self.is_built = False
 
     def fetch(self, what: str, done: int, _of: int) -> None:
@@ -104,11 +106,13 @@ class FetchNote:
 def command_for(listed: Sequence[GalleryModel], natural: str = "voxgate voices natural") -> str:
     """Return the command that fetches these models: `natural` fetches the first ones alone."""
     is_first = all(each.name in FIRST for each in listed)
-    return natural if is_first else " && ".join(each.command for each in listed)
+    return (
+        natural if is_first else " && ".join(each.command_of(f"models pull {each.name}") for each in listed)
+    )
 
 
-def note_path(data: str) -> Path:
-    return ModelStore(data).folder / FETCH_NOTE
+def note_path(data: str, name: str = FETCH_NOTE) -> Path:
+    return ModelStore(data).folder / name
 
 
 def read_note(path: Path) -> Note | None:

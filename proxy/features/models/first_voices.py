@@ -32,11 +32,11 @@ from proxy.features.models.natural_file import (
     write_layer,
 )
 from proxy.features.models.offers import licence_lines
-from proxy.features.models.pulling import find_agreement, is_pulled
+from proxy.features.models.pulling import PullOrder, find_agreement, is_pulled
 from proxy.file_store import data_folder
 from proxy.hosts.environments.environment_build import BuildProgress
 from proxy.hosts.environments.progress_line import ProgressLine, progress_line, say
-from proxy.hosts.stored_models import ModelStore
+from proxy.hosts.stored_models import FETCH_NOTE, ModelStore
 
 _LONGEST_REASON = 300
 _PAUSES_S = (*(60.0 * 2**n for n in range(4)), *[900.0] * 96)
@@ -52,7 +52,7 @@ def fetch_natural_voices(here: CommandContext) -> dict[str, Any]:
     say(*(line for each in listed for line in licence_lines(each)))
     stand_in = _build_stand_in(config, loaded, here.form)
     with progress_line(here.form) as shown:
-        ready, faults = _fetch_models(config, loaded, listed, shown)
+        ready, faults = fetch_models(config, loaded, listed, shown)
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
     if stand_in is not None and stand_in.fault:
@@ -82,6 +82,8 @@ def fetch_before_start(here: CommandContext) -> str:
     loaded = registry.load()
     if stored is None:
         return _begin_first(config, loaded, here)
+    for each in find_unagreed(config, loaded, stored):
+        say(f"{each.name} is lost, and with it the agreement to its terms; {unagreed_command(each)}")
     if stored.sections:
         stands_in = f"engines.{natural_voices.STAND_IN}" in config.natural
         stand_in = _build_stand_in(config, loaded, None) if stands_in else None
@@ -121,7 +123,7 @@ def fetch_rest(here: CommandContext) -> None:
             return
         note, command = FetchNote(config.data, lacking), command_for(lacking, _natural_command(here))
         try:
-            why = "; ".join(_fetch_models(config, loaded, lacking).faults.values())
+            why = "; ".join(fetch_models(config, loaded, lacking).faults.values())
         except (CommandRefused, OSError) as fault:
             why = str(fault)
         if why:
@@ -154,16 +156,31 @@ def _begin_first(config: Config, loaded: Registry, here: CommandContext) -> str:
 
 def _find_lost(config: Config, loaded: Registry, stored: Layer) -> list[GalleryModel]:
     """Return the models that natural.toml needs, and the disk has lost, with those whose environment is lost:
-    an upgrade needs a new one. A model whose terms need a new agreement waits for `voxgate models pull`."""
-    in_force = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
-    named = natural_voices.models_of_sections(in_force, open_galleries(loaded))
+    an upgrade needs a new one. Those of `find_unagreed` are left out."""
+    unagreed = find_unagreed(config, loaded, stored)
+    return [each for each in _find_missing(config, loaded, stored) if each not in unagreed]
+
+
+def find_unagreed(config: Config, loaded: Registry, stored: Layer) -> list[GalleryModel]:
+    """Return the models that the disk has lost with the agreement to their terms. A person must agree again,
+    so no start fetches them."""
     store = ModelStore(config.data)
-    missing = natural_voices.find_missing(store, loaded, named)
     return [
         each
-        for each in missing
-        if not each.entry.terms or is_pulled(store, each) or find_agreement(store, each)
+        for each in _find_missing(config, loaded, stored)
+        if each.entry.terms and not is_pulled(store, each) and find_agreement(store, each) is None
     ]
+
+
+def _find_missing(config: Config, loaded: Registry, stored: Layer) -> list[GalleryModel]:
+    in_force = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
+    named = natural_voices.models_of_sections(in_force, open_galleries(loaded))
+    return natural_voices.find_missing(ModelStore(config.data), loaded, named)
+
+
+def unagreed_command(listed: GalleryModel) -> str:
+    """Return what to do for a model of `find_unagreed`."""
+    return f"to read its terms and fetch it, run: {listed.command_of(f'models pull {listed.name}')}"
 
 
 def _natural_command(here: CommandContext) -> str:
@@ -191,13 +208,16 @@ def _choose_models(config: Config, loaded: Registry, say_line: Callable[[str], N
     return chosen
 
 
-def _fetch_models(
+def fetch_models(
     config: Config,
     loaded: Registry,
     listed: Sequence[GalleryModel],
     shown: ProgressLine | None = None,
+    orders: Mapping[str, PullOrder] | None = None,
+    noted_in: str = FETCH_NOTE,
 ) -> natural_voices.FetchedModels:
-    store, note = ModelStore(config.data), FetchNote(config.data, listed)
+    """Fetch models and build their environments, with a note of the progress for a server."""
+    store, note = ModelStore(config.data), FetchNote(config.data, listed, noted_in)
     note.is_built = all(natural_voices.is_built(loaded, each.plugin) for each in listed)
     note.is_fetched = all(is_pulled(store, each) for each in listed)
     showing = (note,) if shown is None else (note, shown)
@@ -212,7 +232,7 @@ def _fetch_models(
 
     with give_to_owner_after(config):
         with hold_change_lock(store, lambda: fetch("another command changes models; waiting for it", 0, 0)):
-            fetched = natural_voices.fetch_and_build(store, loaded, listed, build, fetch)
+            fetched = natural_voices.fetch_and_build(store, loaded, listed, build, fetch, orders)
             if not fetched.faults:
                 note.remove_note()
             return fetched

@@ -37,10 +37,15 @@ class GalleryModel(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that pulls this model, with a placeholder for the token of a gated one."""
+        """The command that pulls this model, by somebody who has read its licences and its terms."""
+        return self.command_of(f"models pull {self.name}", agrees=bool(self.entry.terms))
+
+    def command_of(self, words: str, *, agrees: bool = False) -> str:
+        """Return a command that fetches this model, with a placeholder for the token of a gated one. Unless
+        it `agrees` to the terms, it shows them and asks."""
         accepts = "".join(f" --accept {shlex.quote(licence)}" for licence in self.entry.to_accept)
         token = f"{self.entry.token.removeprefix('env:')}=… " if self.entry.gated else ""
-        return f"{token}voxgate models pull {self.name}{accepts}"
+        return f"{token}voxgate {words}{accepts}{' --agree' if agrees else ''}"
 
 
 class GalleryFault(NamedTuple):
@@ -94,19 +99,24 @@ class Galleries(NamedTuple):
 
     def command_for(self, tag: str | None, is_paid: bool, use: ModelUse = "recordings") -> str:
         """Return the command that pulls a model for a use in a language, or "". Without a language, it is for
-        English. Of models for recordings, those that may speak for money come first, then the order of the
-        galleries counts."""
+        English."""
         base = base_tag(tag or "en")
         if use == "stand_in":
             return f"voxgate voices natural {base} --quick" if self.quick_voice(base) else ""
         if use == "natural":
             return f"voxgate voices natural {base}" if self.natural_voice(base) else ""
-        found = self.search(language=tag or "en", is_paid=is_paid)
+        own = self.own_voice(tag or "en", is_paid)
+        return "" if own is None else own.command_of(f"voices own {base}")
+
+    def own_voice(self, tag: str, is_paid: bool = False) -> GalleryModel | None:
+        """Return the model that speaks with recorded voices in a language, or None. Those that may speak for
+        money come first, then the order of the galleries counts."""
+        found = self.search(language=tag, is_paid=is_paid)
         able = sorted(
             (each for each in found if each.entry.speaks_samples),
             key=lambda each: not terms_of(each.entry.bound_by).paid_use,
         )
-        return able[0].command if able else ""
+        return next(iter(able), None)
 
 
 _OWN_PLUGINS = Path(proxy.__file__).parent.with_name("plugins")

@@ -47,17 +47,21 @@ class EngineKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class Layer(NoLayer, msgspec.Struct, frozen=True):
-    """The content of natural.toml: sections of engines, and aliases with their candidates.
+    """The content of natural.toml: sections of engines, aliases with their candidates, and the converter of
+    [server], or "".
 
     Built-in candidates of an alias come after the candidates here.
     """
 
     engines: dict[str, dict[str, Any]] = {}
     models: dict[str, list[str]] = {}
+    converter: str = ""
 
     @property
     def sections(self) -> tuple[str, ...]:
-        return (*(f"engines.{name}" for name in self.engines), *(f"models.{name}" for name in self.models))
+        engines = (f"engines.{name}" for name in self.engines)
+        models = (f"models.{name}" for name in self.models)
+        return (*engines, *models, *(("server.converter",) if self.converter else ()))
 
     def candidates_by_alias(self, engines: Mapping[str, EngineSection], /) -> dict[str, list[str]]:
         """Return the layer's candidates, then the built-in ones.
@@ -100,6 +104,10 @@ class Layer(NoLayer, msgspec.Struct, frozen=True):
             }
             raw["models"] = {name: models[name] for name in models if name not in copied & self.models.keys()}
             effective += [f"models.{name}" for name in self.models if name not in raw["models"]]
+        server = raw.get("server", {})
+        if self.converter and isinstance(server, dict) and "converter" not in server:
+            raw["server"] = {**server, "converter": self.converter}
+            effective.append("server.converter")
         return tuple(effective)
 
 
@@ -146,7 +154,7 @@ def read_layer(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | Non
     except (ValueError, RecursionError) as error:
         # ValueError is that of tomllib, of msgspec, and of bytes that are no text.
         raise ConfigError(f"{file}: {error}") from None
-    for other in raw.keys() - {"engines", "models"}:
+    for other in raw.keys() - {"engines", "models", "server"}:
         leave_out(other, "no command writes it here")
     engines: dict[str, dict[str, Any]] = {}
     models: dict[str, list[str]] = {}
@@ -161,7 +169,21 @@ def read_layer(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | Non
             models |= msgspec.convert({alias: candidates}, _Candidates)
         except ValueError as fault:
             leave_out(f"models.{alias}", str(fault))
-    return Layer(engines, _keep_candidates_of({*engines, *shipped_defaults()["engines"]}, models, leave_out))
+    usable = {*engines, *shipped_defaults()["engines"]}
+    converter = _checked_converter(raw.get("server", {}), engines, leave_out)
+    return Layer(engines, _keep_candidates_of(usable, models, leave_out), converter)
+
+
+def _checked_converter(server: object, engines: Container[str], leave_out: LeaveOut) -> str:
+    """Return the converter of [server], or "". `leave_out` gets a section that no command would write."""
+    if server == {}:
+        return ""
+    if isinstance(server, dict) and server.keys() == {"converter"}:
+        converter = server["converter"]
+        if isinstance(converter, str) and converter in engines:
+            return converter
+    leave_out("server", "a command writes only the converter here, an engine of this file")
+    return ""
 
 
 def _keep_candidates_of(

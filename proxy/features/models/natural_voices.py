@@ -92,10 +92,16 @@ class FetchedModels(NamedTuple):
 
 
 def fetch_and_build(
-    store: ModelStore, registry: Registry, listed: Sequence[GalleryModel], say: Say, progress: Progress
+    store: ModelStore,
+    registry: Registry,
+    listed: Sequence[GalleryModel],
+    say: Say,
+    progress: Progress,
+    orders: Mapping[str, PullOrder] | None = None,
 ) -> FetchedModels:
     """Fetch the models, and build their environments at the same time. The caller holds the store's lock, and
-    the licences have been accepted."""
+    the licences have been accepted. `orders` are the pulls that an operator has ordered, by model."""
+    orders = orders or {}
     faults: dict[str, str] = {}
     fetched: list[GalleryModel] = []
     plugins = dict.fromkeys(each.plugin for each in listed)
@@ -110,11 +116,12 @@ def fetch_and_build(
         building = executor.submit(_build_all, registry, plugins, say_or_stop)
         try:
             for each in listed:
-                if each.entry.terms and is_pulled(store, each):
+                if each.entry.terms and each.name not in orders and is_pulled(store, each):
                     fetched.append(each)  # its environment alone was missing
                     continue
                 try:
-                    pull(store, each, PullOrder(accepted=each.entry.to_accept), progress)
+                    order = orders.get(each.name) or PullOrder(accepted=each.entry.to_accept)
+                    pull(store, each, order, progress)
                 except CommandRefused as fault:
                     faults[each.name] = str(fault)
                 else:
@@ -132,7 +139,7 @@ def fetch_and_build(
 def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
     """Build a plugin's environment, and return whether it was built. It is not if it exists, or none is
     needed. Raise EnvironmentRefused."""
-    hosted = _hosted(registry, plugin)
+    hosted = hosted_of(registry, plugin)
     if hosted is None:
         return False
     recipe = environments.recipe(plugin, hosted)
@@ -154,11 +161,11 @@ def _build_all(registry: Registry, plugins: Iterable[str], say: Say) -> dict[str
 
 
 def is_built(registry: Registry, plugin: str) -> bool:
-    hosted = _hosted(registry, plugin)
+    hosted = hosted_of(registry, plugin)
     return hosted is None or environments.find_built(environments.recipe(plugin, hosted)) is not None
 
 
-def _hosted(registry: Registry, plugin: str) -> Hosted | None:
+def hosted_of(registry: Registry, plugin: str) -> Hosted | None:
     for kind in ("engine", "mark"):
         found = registry.plugins(kind).get(plugin)
         if found is not None and isinstance(found.create, Hosted) and found.create.has_environment:
@@ -255,7 +262,7 @@ def without_model(layer: Layer, name: str, built_in: Mapping[str, Sequence[str]]
         remaining = [each for each in candidates if _still_speaks(each, layer, engines, name)]
         if set(remaining) - set(built_in.get(alias, ())):
             models[alias] = remaining
-    return Layer(engines, models)
+    return Layer(engines, models, layer.converter if layer.converter in engines else "")
 
 
 def _still_speaks(candidate: str, before: Layer, engines: Mapping[str, Any], removed_model: str) -> bool:

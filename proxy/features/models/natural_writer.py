@@ -54,6 +54,8 @@ def _write_temporary(data: Path, layer: Layer, remark: str) -> Path:
 
 def layer_as_toml(layer: Layer) -> str:
     parts = [_toml_table(f"engines.{_toml_key(name)}", section) for name, section in layer.engines.items()]
+    if layer.converter:
+        parts.append(_toml_table("server", {"converter": layer.converter}))
     if layer.models:
         parts.append(_toml_table("models", layer.models))
     return "\n".join(parts)

@@ -116,16 +116,19 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
 def require_accepted(listed: GalleryModel, accepted: tuple[str, ...], agreement: Agreement | None) -> None:
     """Raise ModelRefused if a licence of the model is not accepted, or there is no agreement to its terms."""
     accepted_licences = {licence.casefold() for licence in accepted}
+    terms = listed.entry.terms if agreement is None else ""
+    told = f" Its terms: {terms} ({listed.entry.terms_page})" if terms else ""
+    command = listed.command_of(f"models pull {listed.name}", agrees=bool(terms))
     for licence in listed.entry.to_accept:
         if licence.casefold() not in accepted_licences:
             raise ModelRefused(
-                f"{listed.name} is under {licence}: {terms_of(licence).says}. Nothing has been fetched; "
-                f"to accept it, run: {listed.command}"
+                f"{listed.name} is under {licence}: {terms_of(licence).says}.{told} Nothing has been "
+                f"fetched; to accept {'both' if terms else 'it'}, run: {command}"
             )
-    if listed.entry.terms and agreement is None:
+    if terms:
         raise ModelRefused(
-            f"{listed.name} has terms, to which nobody has agreed here: {listed.entry.terms} "
-            f"({listed.entry.terms_page}) Nothing has been fetched; to agree, run: {listed.command} --agree"
+            f"{listed.name} has terms, to which nobody has agreed here.{told} Nothing has been fetched; "
+            f"to agree, run: {command}"
         )
 
 

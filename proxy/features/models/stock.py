@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from proxy.features.models.importing import import_model
 from proxy.features.models.model_use import engines_using, licence_notes, next_steps, sections_naming
 from proxy.features.models.natural_file import forget_model, give_to_owner_after
 from proxy.hosts.environments.progress_line import ProgressLine, say
-from proxy.hosts.stored_models import BrokenModel, ModelStore, Progress, verify
+from proxy.hosts.stored_models import PROOF, BrokenModel, ModelStore, Progress, verify
 from speech_engine.model_files import ModelFormat
 
 _Version = StoredModel | BrokenModel
@@ -162,4 +163,14 @@ def model_row(config: Config, model: _Version) -> dict[str, Any]:
         "imported_at": manifest.imported_at,
         "digest": manifest.digest,
         "folder": str(model.folder),
+        "proof": _last_proof(model.folder),
     }
+
+
+def _last_proof(folder: Path) -> dict[str, Any] | None:
+    """Return what `voxgate engines prove` found last, and when."""
+    try:
+        proof: dict[str, Any] = msgspec.json.decode((folder / PROOF).read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError):
+        return None
+    return proof

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -116,12 +116,16 @@ def voices_add(
     index: Annotated[Path | None, typer.Option(help="With --rvc: its features, voice.index.")] = None,
     account: Annotated[str | None, typer.Option(help="The account; else it is everybody's.")] = None,
     consent: Annotated[str | None, typer.Option(help="The speaker's consent (cons_…).")] = None,
+    statement: Annotated[
+        str,
+        typer.Option(help="In place of --consent: who agreed to what; for a child, also who is responsible."),
+    ] = "",
     text: Annotated[str, typer.Option(help="The words of the recording.")] = "",
     language: Annotated[str | None, typer.Option(help="The language of the voice: pt-BR.")] = None,
     gender: Annotated[str | None, typer.Option(help="The gender of the voice.")] = None,
     description: Annotated[str, typer.Option(help="A description; the search reads it.")] = "",
     tags: Annotated[str, typer.Option(help="Single words for the search: warm,calm.")] = "",
-) -> AdminRequest:
+) -> AdminRequest | Generator[AdminRequest, Any, int | None]:
     """Make a voice of a recording, of others, or of a provider's.
 
     A cast speaks texts such as "[Ana] Hello. [Ben] Hi." with several voices.
@@ -130,15 +134,15 @@ def voices_add(
         raise CommandRefused("give a FILE, or --cast, --mix, --bind or --rvc: one of them")
     words = [tag.strip() for tag in tags.split(",") if tag.strip()]
     common_fields = {"account": account, "description": description, "language": language, "gender": gender}
+    if statement and (file is None or consent is not None):
+        raise CommandRefused("--statement: it is for a FILE, and stands in place of --consent")
     if rvc is not None:
         fields = {"name": name, **common_fields, "tags[]": words, "consent": consent, "format": "rvc"}
         files = {"file": rvc} if index is None else {"file": rvc, "index": index}
         return AdminRequest("POST", "voice_models", fields, files=files, work="it is read and sealed")
     if file is not None:
-        if account is None:
-            raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
         fields = {"name": name, **common_fields, "tags[]": words, "consent": consent, "ref_text": text}
-        return AdminRequest("POST", "voices", fields, files={"audio_sample": file})
+        return _add_recording(fields, file, statement)
     body: dict[str, Any] = {"name": name, **common_fields, "tags": words}
     if cast:
         body["cast"] = read_named_voices(cast)
@@ -147,6 +151,38 @@ def voices_add(
     else:
         body["mix"] = mix_of(mix)
     return AdminRequest("POST", "voices", body)
+
+
+def _add_recording(
+    fields: dict[str, Any], file: Path, statement: str
+) -> Generator[AdminRequest, Any, int | None]:
+    """Make a voice of a recording. With a statement, the recording is judged first, and then the operator's
+    consent is made and accepted. If the voice is refused, the consent is deleted."""
+
+    def hidden(method: str, path: str, body: Any = None, **more: Any) -> AdminRequest:
+        return AdminRequest(method, path, body, is_shown=lambda _answer: False, **more)
+
+    if fields["account"] is None:
+        accounts = yield hidden("GET", "accounts", pages="all")
+        names = [row["name"] for row in accounts["data"] if row["closed"] is None]
+        if len(names) != 1:
+            raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
+        fields["account"] = names[0]
+    files, consent = {"audio_sample": file}, ""
+    if statement:
+        yield hidden("POST", "voice_quality", {}, files=files)
+        language = fields["language"] or "en"
+        stated = {"account": fields["account"], "name": fields["name"], "language": language}
+        consent = (yield hidden("POST", "consents", {**stated, "statement": statement}))["id"]
+        yield hidden("POST", admin_path("consents", consent, "accept"))
+        fields["consent"] = consent
+    try:
+        yield AdminRequest("POST", "voices", fields, files=files)
+    except CommandRefused:
+        if consent:
+            yield hidden("DELETE", admin_path("consents", consent))
+        raise
+    return 0
 
 
 @VOICES.command("export", _exported_lines)

@@ -64,11 +64,11 @@ async def may_hear_words(
     return await hearings.has_time_left(account, MOST_TRANSCRIBED_S)
 
 
-def words_before(pause_s: float, heard: Sequence[TranscriptWord], text: str) -> str:
+def words_before(pause_s: float, words: Sequence[TranscriptWord], text: str) -> str:
     """Return the beginning of a recording's words, `text`, up to a pause. It is empty if a word was heard in
     the pause, or if the words that were heard around it are not in the text."""
-    early = [word for word in heard if word.start_s + word.end_s < 2 * pause_s]
-    late = heard[len(early) :]
+    early = [word for word in words if word.start_s + word.end_s < 2 * pause_s]
+    late = words[len(early) :]
     before, after = (re.findall(r"\w", "".join([word.text for word in each])) for each in (early, late))
     if not before or not after or early[-1].end_s > pause_s + _LATE_S or late[0].start_s < pause_s - _LATE_S:
         return ""
@@ -127,31 +127,33 @@ class SampleWords:
         if found is None:
             return WordChange()
         (texts,) = await asyncio.to_thread(texts_of_recordings, self._vault, found.voice, [found.row])
-        heard = "" if text is None else text.text[:MOST_REF_TEXT_CHARACTERS]
+        recognised_text = "" if text is None else text.text[:MOST_REF_TEXT_CHARACTERS]
         statements = await self._word_statements(
             found,
-            texts.words or heard,
+            texts.words or recognised_text,
             TASKS.finished if text is None else COUNTED.sql,
-            recognised=True if heard and not texts.words else UNSET,
-            part=await self._find_part(found.row, () if text is None else text.words, texts.words or heard),
+            recognised=True if recognised_text and not texts.words else UNSET,
+            part=await self._find_part(
+                found.row, () if text is None else text.words, texts.words or recognised_text
+            ),
         )
         lock_voice = Statement(_HOLD, {"voice": found.voice.id})
         params = {name: statements.words.params[name] for name in ("sample", "was")}
         table = "samples" if found.row.id else "voices"
         return WordChange(statements, Condition(_IS_SAME[table], params, (lock_voice,)))
 
-    async def _find_part(self, row: SampleRecord, heard: Sequence[TranscriptWord], words: str) -> str:
+    async def _find_part(self, row: SampleRecord, timed: Sequence[TranscriptWord], words: str) -> str:
         """Return the words of the part that `derive_sample` makes of a long recording."""
         from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 
-        if row.seconds <= PART_S or not heard:
+        if row.seconds <= PART_S or not timed:
             return ""
         master = await self._vault.open(row.account, row.digest)
         quality = msgspec.json.decode(row.quality, type=SampleQuality)
         spec = SampleSpec(0.0, PART_S, HEARING_HZ, needs_text=True)
         pcm = await asyncio.to_thread(derive_sample, master, quality, spec)
         start_s, _ = speech_range_s(quality, row.seconds)
-        return words_before(start_s + len(pcm) / (2 * HEARING_HZ), heard, words)
+        return words_before(start_s + len(pcm) / (2 * HEARING_HZ), timed, words)
 
     async def write_words(self, found: FoundSample, words: str, act: Act | None = None) -> bool:
         """Write the words that the owner states. Return False if the recording has changed meanwhile.

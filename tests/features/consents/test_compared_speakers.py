@@ -62,6 +62,14 @@ async def test_the_answer_and_its_score_are_on_record(
         assert "speaker" not in await clone(server, "stated")
 
 
+async def test_two_people_in_a_recording_are_refused_before_a_consent_is_asked_for(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG, more={("comparer", "exact"): PLUGIN}) as server:
+        # To this comparer, the halves of a recording are of two people.
+        refused = await send(server, {}, speech_clips.long_wav(), path="/v1/audio/voice_quality")
+        assert (refused.status_code, envelope(refused)["param"]) == (400, "audio_sample")
+        assert "two people speak in it: record one of them alone" in envelope(refused)["message"]
+
+
 async def test_an_operator_may_refuse_other_speakers(tmp_path: Path) -> None:
     text = f'{CONFIG}other_speaker = "refuse"\n'
     async with inside(tmp_path, text, more={("comparer", "exact"): PLUGIN}) as server:

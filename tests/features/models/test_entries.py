@@ -161,7 +161,7 @@ def test_pocket_speaks_anybodys_voice_in_seven_languages_and_in_six_without_an_a
         ("nl",)
     }
     for tag in ("en", "pt", "es", "de", "it", "fr"):
-        assert ours.command_for(tag, is_paid=True) == f"voxgate models pull pocket-own-{tag}"
+        assert ours.command_for(tag, is_paid=True) == f"voxgate voices own {tag}"
         assert next(ours.search(language=tag, word="pocket")).name == f"pocket-own-{tag}"
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from proxy.commands.command import CommandContext
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from proxy.features.models import feature as models
-from proxy.features.models import first_voices, offers
+from proxy.features.models import first_voices, natural_writer, offers
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural import Layer
 from proxy.features.models.natural_voices import fetch_and_build, with_model
@@ -189,13 +190,29 @@ def test_the_doctor_tells_who_agreed_and_where_nobody_did(
 
 
 def test_a_start_does_not_fetch_what_needs_a_new_agreement(
-    run: Run, gallery: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    gallery: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     config, loaded = configured(tmp_path), registry.load()
     (bird,) = open_galleries(loaded).search("bird")
     layer = with_model(Layer(), bird)[0]
     config = msgspec.structs.replace(config, natural=layer.sections)
     assert first_voices._find_lost(config, loaded, layer) == []
+    # The log and the doctor say what to run instead, which shows the terms.
+    Path(config.data).mkdir(exist_ok=True)
+    natural_writer.write_layer(Path(config.data), layer)
+    context = CommandContext(None, False, lambda _file: config)
+    capsys.readouterr()
+    assert first_voices.fetch_before_start(context) == ""
+    command = "BIRDS=… voxgate models pull bird --accept CC-BY-NC-4.0"
+    do = f"to read its terms and fetch it, run: {command}"
+    lost = "bird is lost, and with it the agreement to its terms"
+    assert capsys.readouterr().err == f"{lost}; {do}\n"
+    found = only(dict(models.FEATURE.doctor)["terms"](config))
+    assert (found.verdict, found.found, found.do) == ("note", lost, do)
     monkeypatch.setenv("BIRDS", "s3cret")
     assert run(*_PULL, "--agree").status == 0
     (row,) = run("models", "list", "--json").json["data"]

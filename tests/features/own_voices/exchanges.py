@@ -33,6 +33,11 @@ EXCHANGES = (
     Exchange("list_voice_prompts", "GET", "/v1/audio/voice_prompts?language=es"),
     Exchange("list_voice_prompts", "GET", "/v1/audio/voice_prompts?language=xx", status=400),
     Exchange("list_voice_prompts_for_all", "GET", "/admin/voice_prompts"),
+    Exchange(
+        "judge_recording", "POST", "/v1/audio/voice_quality", {}, file=_RECORDING, file_field="audio_sample"
+    ),
+    Exchange("judge_recording", "POST", "/v1/audio/voice_quality", {}, 400, b"", file_field="audio_sample"),
+    Exchange("judge_recording_for_operator", "POST", "/admin/voice_quality", {}, 400, b"no audio"),
     Exchange("get_voice", "GET", f"{_LONG}/{{voice}}"),
     Exchange("update_voice_sample", "POST", f"{_LONG}/{{voice}}/samples/{{sample}}", _TEXT),
     Exchange("update_voice_sample_by_short_path", "POST", f"{_SHORT}/{{voice}}/samples/x", _TEXT, 404),

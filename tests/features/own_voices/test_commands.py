@@ -1,6 +1,7 @@
 """`voxgate voices|consents`: voices of recordings, on the store itself and beside a live server."""
 
 import stat
+import wave
 import zipfile
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def test_recordings_are_added_listed_and_deleted(run: Run, ada: str, recording: 
     ("arguments", "says"),
     [
         (("voices", "add", "Ana"), "give a FILE, or --cast, --mix, --bind or --rvc: one of them"),
-        (("voices", "add", "Ana", "no.wav"), "--account: a voice of a recording belongs to an account"),
+        (("voices", "add", "Ana", "no.wav"), "no.wav: No such file or directory"),
+        (("voices", "add", "Ana", "--mix", "a,b", "--statement", "x"), "--statement: it is for a FILE"),
         (("voices", "add", "Ana", "no.wav", "--account", "ada"), "no.wav: No such file or directory"),
         (("voices", "add", "Ana", "--mix", "a=much,b"), "--mix: 'a=much' is no voice with a weight"),
         (("consents", "add", "Ana", "--account", "ada"), "give a FILE with the phrase, or --statement"),
@@ -115,6 +117,44 @@ def test_recordings_are_added_listed_and_deleted(run: Run, ada: str, recording: 
 )
 def test_what_is_missing_is_said(run: Run, ada: str, arguments: tuple[str, ...], says: str) -> None:
     assert refused(run(*arguments)).startswith(says)
+
+
+def test_a_statement_makes_the_consent_of_the_only_account_in_the_same_step(
+    run: Run, ada: str, recording: str
+) -> None:
+    stated = (
+        "voices",
+        "add",
+        "Ana",
+        recording,
+        "--language",
+        "pt-BR",
+        "--statement",
+        "Ana agreed.",
+        "--json",
+    )
+    made = run(*stated).json
+    (consent,) = run("consents", "list", "--json").json["data"]
+    assert (made["consent"], consent["statement"], consent["language"]) == (
+        consent["id"],
+        "Ana agreed.",
+        "pt-BR",
+    )
+    assert consent["accepted_at"], "it is the operator's, so it waits for nobody"
+    assert "Ana" in refused(run(*stated)), "the name is taken"
+    assert run("consents", "list", "--json").json["data"] == [consent], "no consent stays without a voice"
+    run("accounts", "create", "bob")
+    assert refused(run(*stated)).startswith("--account: a voice of a recording belongs to an account")
+
+
+def test_a_bad_recording_is_refused_before_its_consent_is_made(run: Run, ada: str, tmp_path: Path) -> None:
+    silence = tmp_path / "silence.wav"
+    with wave.open(str(silence), "wb") as file:
+        file.setparams((1, 2, 24_000, 0, "NONE", ""))
+        file.writeframes(bytes(20 * 48_000))
+    said = refused(run("voices", "add", "Ana", str(silence), "--statement", "Ana agreed."))
+    assert "nobody speaks in it" in said
+    assert run("consents", "list", "--json").json["data"] == []
 
 
 def test_a_model_of_a_voice_comes_and_leaves_beside_a_live_server(

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.cli.proof_sentences import LANGUAGES, proof_sentences
+from proxy.cli.voice_proof import keep_proof
+from proxy.feature_list import load_config
 from proxy.features.models.importing import write_manifest
-from proxy.hosts.stored_models import CURRENT, ModelStore
+from proxy.hosts.stored_models import CURRENT, PROOF, ModelStore
 from speech_engine.model_manifest import Agreement, ModelFileEntry, ModelManifest, digest_of
 from tests import forked, speech_clips
 from tests.faults import damaging_plugin
@@ -141,7 +144,26 @@ def test_a_voice_of_recordings_is_compared_with_its_recording(beside: Beside) ->
         made = client.post("/v1/audio/voices", data=fields, files=files)
         assert made.is_success, made.text
         proved = beside.json("engines", "prove", "tone")
+        (one,) = beside.json("engines", "prove", "tone", "--voice", made.json()["id"])
         client.delete(f"/v1/audio/voices/{made.json()['id']}")
     assert {json.dumps(each.get("likeness")) for each in proved} == {
         json.dumps({"answer": "unsure", "score": 0.625, "comparer": "alike"})
     }
+    long_text = one["long_text"]
+    assert (one["voice"], one["language"], long_text["likeness"]) == (made.json()["id"], "en", [0.625, 0.625])
+    assert len(long_text["others"]) > 0
+    assert abs(long_text["loudness_drift_db"]) < 1
+
+
+def test_the_last_proof_is_in_the_list_of_models(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[engines.f5tts]\nmodel = "bird"\n')
+    digest = _put_model(tmp_path / "data")
+    data = [{"model": "f5tts/bird", "voice": "voice_1", "language": "en", "wrong_per_thousand": 12.5}]
+    report = {"engine": "f5tts", "data": data}
+    keep_proof(load_config(config, {}), report)
+    shown = forked.command("models", "list", environ={"VOXGATE_CONFIG": str(config), "COLUMNS": "200"})
+    assert shown.returncode == 0, shown.stderr
+    found = f"{datetime.now(UTC):%Y-%m-%d}: f5tts/bird in en with voice_1: 12.5 \u2030 wrong"
+    assert f"bird: proved on {found}" in shown.stdout
+    assert (ModelStore(tmp_path / "data").home("bird") / digest / PROOF).is_file()

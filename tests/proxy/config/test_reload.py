@@ -48,6 +48,7 @@ _OTHER: dict[str, Any] = {
     "fill_missing": True,
     "default_language": "pt",
     "detector": "",
+    "converter": "x",
     "turn_pause_ms": 0,
     "cors_origins": ("https://x",),
     "hosts": ("x",),

@@ -179,6 +179,8 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         *("AudioDone", "ShownJob"),
         # A key of the role host has a cluster.
         "ShownCaps",
+        # `repeated_by` is there if a second model repeats the speech.
+        "ShownCandidate",
         # OpenAI's object has no such field: `jobs_only` is there if it is so.
         *("NamedModel", "ModelEntry"),
         *("ConversionForm", "TranscriptionForm", "TranslationForm"),

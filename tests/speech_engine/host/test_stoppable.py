@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from speech_engine import EngineFailed
-from speech_engine.host.stoppable import run_stoppable
+from speech_engine.host import stoppable
+from speech_engine.host.stoppable import run_stoppable, wait_stoppable
 
 pytestmark = pytest.mark.slow
 
@@ -80,3 +81,16 @@ async def test_time_in_which_nothing_waits_for_it_does_not_count(threads: Thread
         # One more comes with each look, and the second look is the first that counts.
         await run_stoppable(threads, stop.wait, stop.set, lambda: texts.append(1), 2, texts)
     assert len(texts) == 3
+
+
+def test_without_a_loop_it_ticks_while_the_work_goes_on_and_stops_what_takes_too_long(
+    threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stoppable, "MOST_LOOKS", 2)
+    ticked, stopped = threading.Event(), threading.Event()
+    assert wait_stoppable(threads.submit(ticked.wait), stopped.set, ticked.set)
+    with pytest.raises(ZeroDivisionError):
+        wait_stoppable(threads.submit(lambda: 1 // 0), stopped.set, nothing)
+    assert not stopped.is_set()
+    with pytest.raises(EngineFailed, match="too long"):
+        wait_stoppable(threads.submit(stopped.wait), stopped.set, nothing)

@@ -1,8 +1,10 @@
 """The engine as its host creates it: what it says of itself, and what it needs."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from plugins.openvoice.worker import OpenVoiceEngine
 from speech_engine import ANY_LANGUAGE, Context, EngineConverts, Samples
 from speech_engine.errors import EngineCannot
 from speech_engine.host.log import HostLogger
+from speech_engine.host.onnx_network import GraphNetwork
 from speech_engine.model_files import UnusableModel
 from speech_engine.plugin import worker_plugin
 from speech_engine.testing import ConversionContract
@@ -46,6 +49,25 @@ def test_without_a_model_or_with_another_it_says_so() -> None:
                     pass
 
     asyncio.run(run())
+
+
+def test_a_run_that_takes_long_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy processor, a step takes longer than a host may be silent."""
+    ticked = threading.Event()
+    run = GraphNetwork.run
+
+    def slow(self: GraphNetwork, *run_of: Any) -> Any:
+        assert ticked.wait(20.0)
+        return run(self, *run_of)
+
+    async def hear() -> None:
+        async with running() as rig:
+            networks, voice = rig.engine._model.networks, rig.voice()
+            monkeypatch.setattr(networks, "_tick", ticked.set)
+            monkeypatch.setattr(GraphNetwork, "run", slow)
+            assert await rig.convert(voice, recording(1.0))
+
+    asyncio.run(hear())
 
 
 class Contract(ConversionContract):

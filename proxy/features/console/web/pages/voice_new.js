@@ -1,6 +1,7 @@
 // A new voice: a recording, its speaker's consent, a name.
 
 import { Consent } from "./voice_consent.js";
+import { Offer } from "./voice_offer.js";
 import { cloners, clonePrice, hintNote, isUseless } from "./voice_parts.js";
 import { Failure, OnceKey, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
@@ -9,6 +10,7 @@ import { mayUpload } from "../core/door.js";
 import { html, live, nothing } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { Recorder } from "../core/recorder.js";
+import { session } from "../core/session.js";
 import { t } from "../core/texts.js";
 
 const FIELDS = ["name", "language", "audio_sample", "ref_text", "recording", "statement", "consent", "uses"];
@@ -18,7 +20,8 @@ export default class NewVoicePage extends Page {
   constructor(path) {
     super(path);
     Object.assign(this, { isRead: false, isMaking: false, name: "", language: "", words: "", hint: "", engines: new Set() });
-    this.sample = new Recorder(this, "new", "audio_sample", { best: BEST });
+    this.sample = new Recorder(this, "new", "audio_sample", { best: BEST, taken: (blob) => this.judge(blob) });
+    this.offer = new Offer(this);
     this.consent = new Consent(this);
     this.once = new OnceKey();
   }
@@ -29,7 +32,15 @@ export default class NewVoicePage extends Page {
 
   async open() {
     await Promise.all([loadCatalogue(), this.consent.open()]);
+    if (isUseless()) await this.run("offer", () => this.offer.open());
     this.set({ isRead: true, hint: catalogue.hint });
+  }
+
+  // The server's verdict comes before the consent is asked for, and nothing is kept of the recording.
+  async judge(blob) {
+    if (session.linkedKey) return; // that account is asked about first
+    const said = await read("v1/audio/voice_quality", { form: { audio_sample: blob } }).then(({ advice }) => advice && `${advice}.`, ({ message }) => message);
+    if (said && this.sample.take === blob) this.sample.say(`${this.sample.said} ${said}`);
   }
 
   // Whether anything here can speak a recording in this language: told before there is one.
@@ -69,8 +80,8 @@ export default class NewVoicePage extends Page {
 
   view() {
     return html`<section class="view narrow">${this.heading()}
-      ${this.hint ? hintNote(this.hint, "new-hint", this.language) : nothing}
-      ${this.isRead && !isUseless() ? this.form() : nothing}${this.alert("page")}
+      ${this.hint ? hintNote(isUseless() ? "" : this.hint, "new-hint", this.language) : nothing}
+      ${this.isRead ? (isUseless() ? this.offer.view() : this.form()) : nothing}${this.alert("page")}
     </section>`;
   }
 

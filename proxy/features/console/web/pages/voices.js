@@ -3,7 +3,7 @@
 
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
-import { canStar, expiryTag, isMine, isStarred, isUseless, operatorNote, readMine, starButton, stateTags, useVoice } from "./voice_parts.js";
+import { canStar, expiryTag, isMine, isStarred, operatorNote, readMine, starButton, stateTags, useVoice } from "./voice_parts.js";
 import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, personIn, soundOf, titleOf, wordsOf } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page, select } from "../core/page.js";
@@ -73,7 +73,7 @@ class VoicesPage extends Page {
   }
 
   ways() {
-    const canMake = hasFeature("own_voices") && !isUseless();
+    const canMake = hasFeature("own_voices");
     return html`<div class="row">${hasFeature("marks") ? html`<a class="button plain" href="#/marks">${t("voices.check")}</a>` : nothing}
       ${canMake ? html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>` : nothing}</div>`;
   }
