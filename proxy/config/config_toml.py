@@ -162,7 +162,7 @@ def _read_core_sections(
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
     check_workers_share_state(reader, server, storage, limits)
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
-    clusters = read_clusters(reader, raw.get("clusters", {}), folder, storage)
+    clusters = read_clusters(reader, raw.get("clusters", {}))
     check_clusters(reader, engines, clusters)
     built_in = layer.candidates_by_alias(engines)
     voices = _add_shipped(

@@ -1,16 +1,14 @@
 """`voxgate host`: engines for gateways on other machines. It is a supervisor of hosts, without workers.
 
-It has no database, no vault and no master key. Gateways watch it, and send their work to the processes of its
-engines, each of which has its own port.
+It has no database, no vault and no master key. It dials its gateways, which watch it, and send their work to
+the processes of its engines over the links.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,7 +21,7 @@ import msgspec
 import structlog
 
 from proxy import __version__
-from proxy.config.clusters import Gateway, HostAddress, HostSection, parse_address
+from proxy.config.clusters import Gateway, HostSection
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.registry import HostedEngineSpec
@@ -31,8 +29,6 @@ from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 from proxy.helpers.child import Child
 from proxy.helpers.child_supervisor import ChildSupervisor
-from proxy.hosts.cluster.certificates import UnusableCertificates, read_pair
-from proxy.hosts.cluster.host_credentials import server_credentials
 from proxy.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -50,15 +46,14 @@ from proxy.hosts.cluster.messages import (
     method,
 )
 from proxy.hosts.figures import host_metrics
-from proxy.hosts.host import HostPlace, named_sockets_in
+from proxy.hosts.host import named_sockets_in
 from proxy.hosts.host_list import EngineSwitch, Hosts
 from proxy.hosts.links.link_messages import AGENT, BeginDialling
 from proxy.http.metrics_page import MetricsPage, WorkerMetrics
-from proxy.processes.host_announcement import announce_host
 from proxy.processes.runtime import runtime_base
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
-from speech_engine.host.cluster_messages import HostTls, Watched
+from speech_engine.host.cluster_messages import Watched
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.process_rights import forbid_dumps
 
@@ -74,45 +69,6 @@ _ENDED_S = 1.0
 """The time in which gateways read that the hosts have ended."""
 
 _log = structlog.get_logger()
-
-
-class ProcessPorts:
-    """Chooses the address of each process of a host: its start gets the next free port after that of
-    `listen`."""
-
-    def __init__(self, section: HostSection) -> None:
-        self._section = section
-        self._listen = parse_address(section.listen)
-        self._next_offset = 0
-
-    def __call__(self, _name: str) -> HostPlace:
-        section, listen = self._section, self._listen
-        tls = None
-        if section.certificate:
-            try:
-                tls = HostTls(*read_pair(section, "host"))
-            except UnusableCertificates as error:
-                raise OSError(errno.EINVAL, f"[host] {error}") from None
-        for _ in range(section.ports):
-            port = listen.port + 1 + self._next_offset % section.ports
-            self._next_offset += 1
-            if _is_port_free(HostAddress(listen.name, port)):
-                announced = section.announced_address._replace(port=port)
-                address = HostAddress(listen.name, port)
-                return HostPlace(str(address), str(announced), tls, is_watched=True)
-        first, last = listen.port + 1, listen.port + section.ports
-        raise OSError(errno.EADDRINUSE, f"all ports from {first} to {last} are in use")
-
-
-def _is_port_free(address: HostAddress) -> bool:
-    family = socket.AF_INET6 if ":" in address.name else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(tuple(address))
-        except OSError:
-            return False
-    return True
 
 
 class _Watcher:
@@ -241,15 +197,14 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
 
 
 class Agent:
-    """A host. With a `folder` for its sockets it dials its gateways, else it listens for them."""
+    """A host. Its own processes and those of its engines have their sockets in a `folder`."""
 
-    def __init__(
-        self, config: Config, specs: tuple[HostedEngineSpec, ...], folder: Path | None = None
-    ) -> None:
+    def __init__(self, config: Config, specs: tuple[HostedEngineSpec, ...], folder: Path) -> None:
         self._config, self._folder = config, folder
         environ = environ_for_hosts(os.environ, config.secrets)
-        places = ProcessPorts(config.host) if folder is None else named_sockets_in(folder)
-        self._hosts = Hosts(specs, places, lambda state: self._service.tell_state(state), environ)
+        self._hosts = Hosts(
+            specs, named_sockets_in(folder), lambda state: self._service.tell_state(state), environ
+        )
         self._engines = tuple(spec.name for spec in specs)
         self._switch = EngineSwitch(self._hosts)
         self._service = AgentService(self._hosts, self._switch)
@@ -280,23 +235,17 @@ class Agent:
         hosts_task = asyncio.create_task(self._hosts.run())
         stop_wait = asyncio.create_task(self._stop_requested.wait())
         side_tasks = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
-        if self._folder is None:
-            announcement = announce_host(self._config.host, self._service.machine, self._engines)
-            announcement_task = asyncio.create_task(announcement)
-        else:
-            announcement_task = asyncio.create_task(self._dialling.run())
-        announce(self._config.host.listen or ", ".join(self._config.host.gateways))
+        dialling_task = asyncio.create_task(self._dialling.run())
+        announce(", ".join(self._config.host.gateways))
         try:
             await asyncio.wait([hosts_task, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
             if not hosts_task.done():
-                if self._folder is None:
-                    announcement_task.cancel()
                 await self._drain()
             await hosts_task
         finally:
             await self._dialling.stop(0.0)
-            for task in (stop_wait, announcement_task, *side_tasks):
+            for task in (stop_wait, dialling_task, *side_tasks):
                 task.cancel()
             await server.stop(None)
             self._page.stop()
@@ -309,23 +258,9 @@ class Agent:
         return child
 
     def _bind(self) -> Any:
-        section = self._config.host
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._service,))
-        if self._folder is not None:
-            server.add_insecure_port(messages.target(str(self._folder / f"{AGENT}.sock")))
-            return server
-        address = str(parse_address(section.listen))
-        try:
-            if section.certificate:
-                credentials = server_credentials(section)
-                server.add_secure_port(address, credentials)
-            else:
-                server.add_insecure_port(address)
-        except UnusableCertificates as error:
-            raise CannotServe(f"[host] {error}") from None
-        except RuntimeError:
-            raise CannotServe(f"host.listen: cannot listen on {address}; is another process there?") from None
+        server.add_insecure_port(messages.target(str(self._folder / f"{AGENT}.sock")))
         return server
 
     async def _drain(self) -> None:
@@ -353,7 +288,7 @@ def host_that_joins(section: HostSection, url: str, environ: Mapping[str, str]) 
     key = environ.get("VOXGATE_HOST_KEY", "") or section.api_key
     if not key:
         raise CannotServe("VOXGATE_HOST_KEY is missing: a key of voxgate keys create --role host")
-    joining = msgspec.structs.replace(section, listen="", address="", gateways=(url,), api_key=key)
+    joining = msgspec.structs.replace(section, gateways=(url,), api_key=key)
     try:
         msgspec.convert(joining.gateways, tuple[Gateway, ...])
     except msgspec.ValidationError:
@@ -369,7 +304,7 @@ def run_host(
     ends_with_stdin: bool,
 ) -> int:
     """Run until SIGTERM or Ctrl-C. Return the exit status, or raise CannotServe."""
-    if not config.host.listen and not config.host.gateways:
+    if not config.host.gateways:
         raise CannotServe("host.gateways: is missing; or give --join https://GATEWAY")
     if not specs:
         raise CannotServe("engines: this host has none; add an [engines.NAME] that runs in a host")
@@ -378,12 +313,8 @@ def run_host(
     with ExitStack() as stack:
         # Several `voxgate host` on one machine share this folder, because it has the models.
         stack.enter_context(data_folder.lock_data_folder(Path(config.data), is_shared=True))
-        folder = None
-        if not config.host.listen:
-            made = tempfile.TemporaryDirectory(
-                prefix="voxgate-", dir=runtime_base(), ignore_cleanup_errors=True
-            )
-            folder = Path(stack.enter_context(made))
+        made = tempfile.TemporaryDirectory(prefix="voxgate-", dir=runtime_base(), ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(made))
 
         async def run() -> int:
             # The agent is made in the loop, because gRPC's server belongs to the loop in which it is made.

@@ -12,7 +12,7 @@ import msgspec
 from speech_engine.bounds import MOST_JOBS, Line, Text
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
-from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls, ProcessJobs
+from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, ProcessJobs
 from speech_engine.redacted import Redacted
 
 
@@ -34,7 +34,6 @@ class BeginHost(Redacted, msgspec.Struct, frozen=True, tag="begin_host"):
     device: str = "cpu"
     devices: tuple[DeviceKind, ...] = ("cpu",)
     memory_gb: float | None = None
-    tls: HostTls | None = None
     is_watched: bool = False
 
 

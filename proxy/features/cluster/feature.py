@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 
 from policies.tasks import SECOND_US
-from proxy.config.addresses import is_local, is_postgres
+from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
@@ -29,14 +29,12 @@ _REMEDIES: dict[machines.Differing, str] = {
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.features.cluster.announced import AnnouncedHosts
     from proxy.features.cluster.endpoints import MachineList, MachineOrders
     from proxy.features.cluster.link_endpoint import LinkEndpoint
     from proxy.features.cluster.membership import Membership
     from proxy.features.cluster.text_verdicts import sharing_verdicts
 
-    hosts = AnnouncedHosts(context.store, may_be_local=is_local(context.config_at_start.server.host))
-    endpoints = [*MachineList(context.store).endpoints, *hosts.endpoints]
+    endpoints = [*MachineList(context.store).endpoints]
     for_commands = MachineOrders(context.store).endpoints
     config = context.config_at_start
     links = [LinkEndpoint(config.data, config.used_clusters.keys()).endpoint]
@@ -100,6 +98,6 @@ FEATURE = Feature(
     "cluster",
     _open,
     tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
-    paths=("/admin/machines", "/cluster/hosts", "/cluster/link"),
+    paths=("/admin/machines", "/cluster/link"),
     doctor=((_CHECK_NAME, _check_machines),),
 )

@@ -1,5 +1,4 @@
 """The machines of a database as rows, on PostgreSQL alone: each start of a server or of a `voxgate worker`.
-Hosts that announce themselves have rows of the same table, see `announced.py`.
 
 All times are of the database's clock.
 """

@@ -14,7 +14,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from proxy.helpers.child import Child
 from proxy.helpers.child_supervisor import ChildSupervisor
-from proxy.hosts.cluster.channels import PROCESS_OPTIONS
 from proxy.hosts.links.gateway_links import FORGOTTEN_S
 from proxy.hosts.links.link_messages import (
     AGENT,
@@ -161,13 +160,10 @@ class LinksChild:
 class LinkChannels:
     """Opens channels to hosts that have joined: the address of a host is the id of its start."""
 
-    ports = MOST_PROCESSES
-    is_linked = True
-
     def __init__(self, links: LinksChild) -> None:
         self._links = links
 
-    def open(self, address: str, options: Sequence[tuple[str, int]] = PROCESS_OPTIONS) -> Any:
+    def open(self, address: str, options: Sequence[tuple[str, int]]) -> Any:
         path = self._links.open_target(address, AGENT)
         return grpc.aio.insecure_channel(messages.target(path), options=list(options))
 

@@ -13,9 +13,7 @@ import grpc
 import msgspec
 import structlog
 
-from proxy.hosts.cluster.certificates import UnusableCertificates
-from proxy.hosts.cluster.channels import Channels
-from proxy.hosts.cluster.links_child import LinkChannels
+from proxy.hosts.cluster.links_child import MOST_PROCESSES, LinkChannels
 from proxy.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -49,9 +47,7 @@ _MESSAGES_A_SECOND = 20.0
 _LONGEST_FULL_S = 60.0
 _CAUSES = {
     "Connection refused": "nothing listens there",
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is not of the authority that the cluster names",
-    "WRONG_VERSION_NUMBER": "what listens there speaks no TLS",
-    "Socket closed": "it closed the connection: it has ended, or takes certificates of another authority",
+    "Socket closed": "it closed the connection: it has ended",
 }
 """What gRPC's words mean. They are long, and may be a host's own, so none of them is shown."""
 
@@ -86,7 +82,8 @@ class ReadPace:
 
 
 class HostWatch:
-    """Watches the host at an address, again and again, until `run` is cancelled.
+    """Watches a host that has joined, again and again, until `run` is cancelled. Its `address` is the id of
+    its start.
 
     `on_state` gets the states of the processes of `engines`, with numbers of this gateway, and `on_jobs`
     their jobs each second. A host that is lost, or has ended, has no process any more. A host that is refused
@@ -96,7 +93,7 @@ class HostWatch:
     def __init__(
         self,
         address: str,
-        channels: Channels | LinkChannels,
+        channels: LinkChannels,
         machine: str,
         engines: frozenset[str],
         numbers: Iterator[int],
@@ -163,8 +160,8 @@ class HostWatch:
         except grpc.aio.AioRpcError as error:
             # The message is too long, or the host has too many gateways.
             reason, is_refused = _cause_of(error), error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        except (UnusableCertificates, _Nonsense) as error:
-            reason, is_refused = str(error), isinstance(error, _Nonsense)
+        except _Nonsense as error:
+            reason, is_refused = str(error), True
         except TimeoutError:
             reason = f"no sign of life for {SILENT_S:g} s"
         finally:
@@ -193,9 +190,8 @@ class HostWatch:
             async with self._channels.open(self.address, OPTIONS) as channel:
                 call = channel.unary_unary(method("Switch"), messages.encode, messages.decoder(SwitchReply))
                 reply: SwitchReply | None = await call(question, timeout=_SWITCH_TIMEOUT_S)
-        except (grpc.aio.AioRpcError, UnusableCertificates) as error:
-            reason = _cause_of(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
-            return f"{self.address} does not answer: {reason}"
+        except grpc.aio.AioRpcError as error:
+            return f"{self.address} does not answer: {_cause_of(error)}"
         if reply is None:
             return f"{self.address} answers with a message that cannot be read"
         return reply.refusal and f"{self.address}: {cut(reply.refusal)}"
@@ -206,11 +202,7 @@ class HostWatch:
             try:
                 return await self._watch_connection()
             except grpc.aio.AioRpcError:
-                if (
-                    not self._channels.is_linked
-                    or not self.is_alive
-                    or time.monotonic() > self._rejoins_until
-                ):
+                if not self.is_alive or time.monotonic() > self._rejoins_until:
                     raise
             self._is_rejoining = True
             await asyncio.sleep(_REJOIN_S)
@@ -270,7 +262,7 @@ class HostWatch:
 
     def _take_greeting(self, hello: HostHello) -> None:
         _check_version(hello.host_api)
-        if self._channels.is_linked and hello.machine != self.address:
+        if hello.machine != self.address:
             raise _Nonsense("it greets as another host than the one that has joined")
         if not self._refusal and not self._is_rejoining:
             _log.info("cluster.watch.started", host=self.address, machine=hello.machine)
@@ -282,10 +274,10 @@ class HostWatch:
             self._tell(state)
 
     def _note_state(self, state: HostState) -> int:
-        key, most = (state.engine, state.process), self._channels.ports
+        key = state.engine, state.process
         if key not in self._processes:
-            if len(self._processes) >= most:
-                raise _Nonsense(f"it has more than {most} processes, and ports of its cluster is {most}")
+            if len(self._processes) >= MOST_PROCESSES:
+                raise _Nonsense(f"it has more than {MOST_PROCESSES} processes")
             self._processes[key] = next(self._numbers)
         number = self._processes[key]
         self._messages_read[number] += 1
