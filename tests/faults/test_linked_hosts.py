@@ -15,10 +15,11 @@ import pytest
 
 from tests import forked
 from tests.databases import Postgres
+from tests.faults.cluster_hosts import balancer
 from tests.faults.processes import state
-from tests.features.cluster.gateways import gateways, nginx
+from tests.features.cluster.gateways import gateways
 from tests.redis_server import RedisServer
-from tests.server import ALONE, VOXGATE, Process, Server, free_port, running, stop
+from tests.server import ALONE, VOXGATE, Process, Server, running, stop
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -31,23 +32,6 @@ metrics = ""
 drain_s = 5
 [engines.tone]
 slots = 8
-"""
-_NGINX = """
-upstream gateways {{ {places} }}
-map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
-server {{
-    listen 127.0.0.1:{port};
-    location = /readyz {{ return 200; }}
-    location / {{
-        proxy_pass http://gateways;
-        proxy_http_version 1.1;
-        proxy_set_header Host $host;
-        proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $connection_upgrade;
-        proxy_buffering off;
-        proxy_read_timeout 120s;
-    }}
-}}
 """
 
 
@@ -126,8 +110,7 @@ def test_a_host_meets_two_gateways_with_two_workers_behind_nginx(
     environ = {"VOXGATE_SERVER__WORKERS": "2"}
     with gateways(tmp_path, url, shared_redis.url, config=_GATEWAY, environ=environ) as both:
         _, key = _mint_key(both.servers[0])
-        port, places = free_port(), "".join(f"server {each.url[7:]}; " for each in both.servers)
-        with nginx(tmp_path, port, _NGINX.format(port=port, places=places)) as address:
+        with balancer(tmp_path, both.servers) as address:
             with _host(tmp_path / "host", address, key) as host:
                 for server in both.servers:
                     until(lambda server=server: _speaks(server))  # type: ignore[misc]

@@ -46,8 +46,10 @@ _FREE_MESSAGES = 3
 _MESSAGES_A_SECOND = 20.0
 _LONGEST_FULL_S = 60.0
 _CAUSES = {
-    "Connection refused": "nothing listens there",
-    "Socket closed": "it closed the connection: it has ended",
+    "Connection refused": "the links process is away",
+    **dict.fromkeys(
+        ("Socket closed", "Connection reset", "Broken pipe"), "no link of the host took the connection"
+    ),
 }
 """What gRPC's words mean. They are long, and may be a host's own, so none of them is shown."""
 
