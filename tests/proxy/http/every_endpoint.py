@@ -84,14 +84,7 @@ BODIES: dict[str, Any] = {
     "Recloning": {"reclone": True},
     "NewClone": {"engine": "tone"},
     "AgainBody": {"steps": [1]},
-<<<<<<< HEAD
-    "OwnVoicesOrder": {
-        "language": "zu",
-        "agree": True,
-    },  # no gallery has a model of it, so nothing is fetched
-=======
     "OwnVoicesOrder": {"language": "zu", "agree": True},  # no gallery has it, so nothing is fetched
->>>>>>> main
 }
 """Lawful bodies, by the names of their schemas."""
 _LINE = {"custom_id": "a", "method": "POST", "url": "/v1/audio/speech", "body": {**_SAY, "model": "tone"}}
