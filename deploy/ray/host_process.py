@@ -73,7 +73,7 @@ class RayHost:
 
 
 def free_port() -> int:
-    """Return a port for the metrics page. A host whose port is taken meanwhile ends, and Serve starts another."""
+    """Return a port for the metrics page. A host whose port is taken meanwhile ends, and another starts."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 

@@ -35,6 +35,9 @@ def read_host(reader: Reader, value: object, environ: Mapping[str, str], folder:
         if getattr(section, one) and not getattr(section, other):
             reader.fault(f"host.{other}", f"is missing: host.{one} needs it")
     key = section.api_key and named_secret(reader, "host.api_key", section.api_key, environ, folder, "a key")
+    kind, _, name = section.api_key.partition(":")
+    if key and kind == "file":  # it is read again at each dial
+        key = f"file:{(folder / name).absolute()}"
     return replace(section, api_key=key)
 
 

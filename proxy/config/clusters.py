@@ -15,7 +15,7 @@ Gateway = Annotated[
 
 
 class HostSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[host]: a machine with engines dials its gateways. `api_key` is resolved, `authority` absolute."""
+    """[host]: a machine with engines dials its gateways. `api_key` is a key, or a file that has it."""
 
     gateways: Annotated[
         tuple[Gateway, ...], msgspec.Meta(description='a list of addresses, ["https://…"]')

@@ -151,10 +151,12 @@ def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Si
         (["--join", "https://gpu1", "--engine", "another"], "there is no [engines.another]"),
     ],
 )
-def test_options_are_checked_like_the_file(tmp_path: Path, options: list[str], says: str) -> None:
+def test_options_are_checked_like_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str
+) -> None:
     (tmp_path / "config.toml").write_text("[engines.tone]\n")
-    environ = {"VOXGATE_HOST_KEY": "sk-vg-" + "a" * 40}
-    done = command(tmp_path / "config.toml", "host", *options, check=False, environ=environ)
+    monkeypatch.setenv("VOXGATE_HOST_KEY", "sk-vg-" + "a" * 40)
+    done = command(tmp_path / "config.toml", "host", *options, check=False)
     assert (done.returncode, says in done.stderr) == (1, True), done.stderr
 
 

@@ -200,8 +200,13 @@ class Dialler:
     async def _dial(self) -> bool:
         """Open one link. Return whether a gateway has greeted."""
         begin = self._begin
+        try:
+            key = await asyncio.to_thread(_read_key, begin.api_key)
+        except OSError as error:
+            self._note_fault(f"its key cannot be read: {error.strerror}")
+            return False
         headers = {
-            "Authorization": f"Bearer {begin.api_key}",
+            "Authorization": f"Bearer {key}",
             "Voxgate-Machine": begin.machine,
             "Voxgate-Version": begin.version,
             "Voxgate-Engines": ",".join(begin.engines),
@@ -284,6 +289,12 @@ class Dialler:
         elif not fault and self._fault != "":
             _log.info("host.dial.complete", gateway=self._url)
         self._fault = fault
+
+
+def _read_key(api_key: str) -> str:
+    """Return the key, whose file may have changed. Raises OSError."""
+    kind, _, path = api_key.partition(":")
+    return Path(path).read_text(errors="replace").strip() if kind == "file" else api_key
 
 
 def _fault_of(error: Exception) -> str:

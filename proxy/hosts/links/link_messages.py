@@ -44,7 +44,8 @@ class BeginLinks(msgspec.Struct, frozen=True, tag="begin_links"):
 
 class BeginDialling(Redacted, msgspec.Struct, frozen=True, tag="begin_dialling"):
     """The first message to a host's dialling process. `folder` has the sockets of its agent and processes.
-    `authority` is a file with an own authority, or "" for those of the system."""
+    `api_key` is a key, or `file:` and the path of one. `authority` is a file with an own authority, or "" for
+    those of the system."""
 
     gateways: tuple[str, ...]
     api_key: str

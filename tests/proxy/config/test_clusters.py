@@ -29,6 +29,12 @@ def test_the_authority_is_beside_the_config_file_and_the_key_is_never_shown(tmp_
     assert loaded.secrets == ("KEY",)
 
 
+def test_a_key_in_a_file_is_read_when_the_host_dials(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    text = '[host]\ngateways = ["https://one.example"]\napi_key = "file:key"'
+    assert load(tmp_path, text).host.api_key == f"file:{tmp_path / 'key'}"
+
+
 def test_what_a_host_has_alone_is_none_of_the_digest(tmp_path: Path) -> None:
     texts = [f'[host]\ngateways = ["https://{name}.example"]\napi_key = "env:KEY"' for name in ("one", "two")]
     one, two = (load(tmp_path, text, KEY=SECRET).digest for text in texts)

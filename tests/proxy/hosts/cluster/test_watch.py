@@ -322,8 +322,13 @@ async def test_a_watch_that_is_cancelled_ends_whatever_it_does_at_that_moment() 
     watches = []
     for number in range(300):
         watched = HostWatch(
-            *("mch_1", LinkChannels(JoinedLinks(mch_1=NOBODY)), "mch"),
-            *(frozenset(), itertools.count(), _ignore, _ignore),
+            "mch_1",
+            LinkChannels(JoinedLinks(mch_1=NOBODY)),
+            "mch",
+            frozenset(),
+            itertools.count(),
+            _ignore,
+            _ignore,
         )
         task = asyncio.create_task(watched.run())
         for _ in range(number % 60):

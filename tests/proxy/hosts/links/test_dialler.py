@@ -88,13 +88,16 @@ class _Gateways:
 
 @asynccontextmanager
 async def _dialling(
-    folder: Path, count: int = 1, choose: Callable[[int], int] = lambda _dial: 0
+    folder: Path,
+    count: int = 1,
+    choose: Callable[[int], int] = lambda _dial: 0,
+    api_key: str = "vg-secret",
 ) -> AsyncIterator[tuple[_Gateways, Dialler]]:
     gateways = _Gateways(count, choose)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Front(gateways), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    host = Dialler(url, BeginDialling((url,), "vg-secret", MACHINE, "1.2", ("tone", "xtts"), str(folder)))
+    host = Dialler(url, BeginDialling((url,), api_key, MACHINE, "1.2", ("tone", "xtts"), str(folder)))
     running = asyncio.create_task(host.run_dialler())
     try:
         yield gateways, host
@@ -140,6 +143,17 @@ async def test_it_keeps_two_links_waiting_and_joins_them_to_its_processes(tmp_pa
         await soon(lambda: gateways.waiting() == [2])
         local.close()
         process.close()
+
+
+async def test_a_key_in_a_file_is_read_at_each_dial(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("vg-first\n")
+    async with asyncio.timeout(_MOST_S), _dialling(tmp_path, api_key=f"file:{file}") as (gateways, host):
+        await soon(lambda: gateways.waiting() == [2])
+        assert b"\r\nAuthorization: Bearer vg-first\r\n" in gateways.heads[-1]
+        file.write_text("vg-second")
+        host.close_links()
+        await soon(lambda: b"\r\nAuthorization: Bearer vg-second\r\n" in gateways.heads[-1])
 
 
 async def test_it_dials_on_until_it_has_met_all_gateways(tmp_path: Path) -> None:
