@@ -222,7 +222,6 @@ class HostWatch:
                         # This raises the error of the call, if it has one.
                         status = await call.code()
                         return f"the host has ended the watch: {status.name}"
-                    self._rejoins_until = time.monotonic() + SILENT_S
                     # Even without a pause, other work of the supervisor has its turn.
                     await asyncio.sleep(pace.wait_s(self._take_message(_message(data)), time.monotonic()))
             finally:
@@ -250,6 +249,7 @@ class HostWatch:
             case HostState():
                 return self._note_state(message)
             case HostTick():
+                self._rejoins_until = time.monotonic() + SILENT_S
                 self.trouble = ""
                 self._refuse("")
                 for engine, process, load in map(msgspec.structs.astuple, message.loads):
@@ -266,6 +266,8 @@ class HostWatch:
         _check_version(hello.host_api)
         if hello.machine != self.address:
             raise _Nonsense("it greets as another host than the one that has joined")
+        if not self._is_rejoining:  # a host that only greets, and breaks each link, is lost
+            self._rejoins_until = time.monotonic() + SILENT_S
         if not self._refusal and not self._is_rejoining:
             _log.info("cluster.watch.started", host=self.address, machine=hello.machine)
         self.machine, self._is_rejoining = hello.machine, False

@@ -148,11 +148,11 @@ async def test_it_keeps_two_links_waiting_and_joins_them_to_its_processes(tmp_pa
 async def test_a_key_in_a_file_is_read_at_each_dial(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("vg-first\n")
-    async with asyncio.timeout(_MOST_S), _dialling(tmp_path, api_key=f"file:{file}") as (gateways, host):
+    async with asyncio.timeout(_MOST_S), _dialling(tmp_path, api_key=f"file:{file}") as (gateways, _):
         await soon(lambda: gateways.waiting() == [2])
         assert b"\r\nAuthorization: Bearer vg-first\r\n" in gateways.heads[-1]
         file.write_text("vg-second")
-        host.close_links()
+        gateways.links[0].note_keys(frozenset({"key_1"}))
         await soon(lambda: b"\r\nAuthorization: Bearer vg-second\r\n" in gateways.heads[-1])
 
 
