@@ -51,6 +51,7 @@ _SECTIONS = (
 # Keys that differ between machines, or that have an address: the digest leaves them out.
 _MACHINE_KEYS = (
     *("server.host", "server.port", "server.data", "server.secrets_file", "server.metrics", "server.dev_key"),
+    "server.links",
     *("storage.url", "limits.url", "upstream.proxy"),
 )
 _DIGEST_DIGITS = 12

@@ -186,6 +186,13 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             pattern=r"^\Z|^[^:\s]+:\d{1,5}\Z", description='"host:port" of the metrics page, or "" for none'
         ),
     ] = "127.0.0.1:9464"
+    links: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^\Z|^[^:\s]+:\d{1,5}\Z",
+            description='"host:port" at which a worker takes links of hosts, or "" for none',
+        ),
+    ] = ""
     dev_key: Switch = False
 
 
@@ -385,6 +392,14 @@ class Config(Redacted, msgspec.Struct, frozen=True):
     source: str = "the built-in defaults"
     serves: bool = True
     digest: str = ""
+
+    @property
+    def listener(self) -> tuple[str, int] | None:
+        """Where this process listens. A `voxgate worker` does so for the links of hosts alone."""
+        if self.serves:
+            return self.server.host, self.server.port
+        host, _, port = self.server.links.rpartition(":")
+        return (host, int(port)) if host and self.used_clusters else None
 
     @property
     def used_clusters(self) -> dict[str, ClusterSection]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx2
 import psutil
 import pytest
 
@@ -18,8 +19,9 @@ from tests.databases import Postgres
 from tests.faults.cluster_hosts import balancer
 from tests.faults.processes import state
 from tests.features.cluster.gateways import gateways
+from tests.features.jobs.apart import job, new_job, serving, working
 from tests.redis_server import RedisServer
-from tests.server import ALONE, VOXGATE, Process, Server, running, stop
+from tests.server import ALONE, VOXGATE, Process, Server, free_port, running, stop
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -119,3 +121,24 @@ def test_a_host_meets_two_gateways_with_two_workers_behind_nginx(
                 _child(both.servers[0], "proxy.processes.worker").kill()
                 until(lambda: _speaks(both.servers[0]))
                 assert both.servers[0].speech("Again.").status_code == 200
+
+
+def test_a_worker_that_takes_links_speaks_jobs_by_hosts(shared_postgres: Postgres, tmp_path: Path) -> None:
+    url = shared_postgres.url(search_path=shared_postgres.new_schema())
+    port = free_port()
+    environ = {"VOXGATE_SERVER__LINKS": f"127.0.0.1:{port}"}
+    with (
+        serving(tmp_path, url, config=_GATEWAY) as server,
+        working(tmp_path, url, config=_GATEWAY, environ=environ) as worker,
+    ):
+        _, key = _mint_key(server)
+        taking = worker._replace(url=f"http://127.0.0.1:{port}")
+        assert httpx2.get(f"{taking.url}/healthz").status_code == 200
+        for path in ("/v1/models", "/"):
+            assert httpx2.get(f"{taking.url}{path}").status_code == 404
+        with balancer(tmp_path, (server, taking)) as address, _host(tmp_path / "host", address, key) as host:
+            until(lambda: _speaks(server))
+            made = new_job(server, "A job of the host.")
+            until(lambda: job(server, made)["status"] == "done")
+            assert host.log.read_text().count("host.dial.complete") == 1
+            assert "host.gateways.unmet" not in host.log.read_text()

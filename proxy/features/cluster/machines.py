@@ -48,6 +48,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     began: int = 0
     seen: int = 0
     silent_us: int = 0
+    takes_links: int = 0
 
     @property
     def is_alive(self) -> bool:

@@ -123,9 +123,9 @@ class Membership:
             await self._warn_of_connections()
 
     def _tell_clusters(self) -> None:
-        """Tell the supervisor which gateways live."""
+        """Tell the supervisor which machines hosts must meet."""
         if self._context.link is not None and self._context.config_at_start.used_clusters:
-            gateways = tuple(each.id for each in self._living if each.kind == "server")
+            gateways = tuple(each.id for each in self._living if each.kind == "server" or each.takes_links)
             self._context.link.send(ClusterNews(gateways))
 
     def _report(self) -> None:
@@ -150,6 +150,7 @@ class Membership:
             name=self._cluster.machine,
             kind="server" if config.serves else "worker",
             version=__version__,
+            takes_links=int(config.listener is not None),
             schema=self._schema,
             workers=config.server.workers,
             folder=config.data,
