@@ -178,7 +178,9 @@ def _entry_fields(record: KeyRecord) -> dict[str, Any]:
 
 
 def _for_cluster(new: NewKey, record: NewKeyRecord) -> NewKeyRecord:
-    """Return the record of a key with its cluster. Raises InvalidRequest if it is not for hosts."""
+    """Return the record of a key with its cluster. Raises InvalidRequest if only one of both is for hosts."""
+    if new.role == "host" and new.cluster is msgspec.UNSET:
+        raise InvalidRequest("A key of the role 'host' needs a 'cluster'.", param="cluster")
     caps = msgspec.structs.replace(record.caps, cluster=new.cluster, hosts=new.hosts)
     if new.role != "host" and caps != record.caps:
         raise InvalidRequest("Only a key of the role 'host' has a cluster and hosts.", param="cluster")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from proxy.helpers.child import Child
@@ -31,6 +32,8 @@ from proxy.hosts.links.link_messages import (
 from proxy.supervisor_part import SupervisorTools
 from speech_engine.host import messages
 from speech_engine.host.pipe_messages import DeadKeys, KeysQuestion
+
+_log = structlog.get_logger()
 
 MOST_PROCESSES = 64
 _READ_KEYS_S = 2.0
@@ -127,10 +130,13 @@ class LinksChild:
         match news:
             case HostJoined(machine):
                 self.hosts[machine] = news
+                named = {"machine": machine, "address": news.address, "key": news.key}
+                _log.info("link.host.joined", **named, cluster=news.cluster, version=news.version)
                 self.open_target(machine, AGENT)
                 self._send_targets(machine)
                 self.on_change()
             case HostGone(machine):
+                _log.info("link.host.gone", machine=machine)
                 self._forget(machine)
             case LinkFigures():
                 self._figures = news

@@ -177,3 +177,7 @@ async def test_a_key_is_made_for_one_cluster_and_some_hosts(tmp_path: Path) -> N
             assert (gate.joinings[0].cluster, gate.joinings[0].places) == ("gpu", 2)
         refused = await gate.port.inside.administer("POST", "keys", {**body, "role": "speech"})
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "cluster")
+        for_all = await gate.port.inside.administer(
+            "POST", "keys", {key: each for key, each in body.items() if key != "cluster"}
+        )
+        assert (for_all.status_code, for_all.json()["error"]["param"]) == (400, "cluster")
