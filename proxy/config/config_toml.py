@@ -110,6 +110,14 @@ def load(
     )
 
 
+def listener_of(config: Config) -> tuple[str, int] | None:
+    """Return where a process listens. A `voxgate worker` does so for the links of hosts alone."""
+    if config.serves:
+        return config.server.host, config.server.port
+    host, _, port = config.server.links.rpartition(":")
+    return (host, int(port)) if host and config.used_clusters else None
+
+
 def _digest(raw: Mapping[str, Any]) -> str:
     """Return a digest of the sections as they are written: `env:NAME`, not the secret. It leaves out what
     differs between machines, and addresses, which may have a password."""

@@ -25,7 +25,7 @@ from proxy.app import Worker, open_worker
 from proxy.audio import libraries
 from proxy.catalogue.cluster import LeaderTask
 from proxy.config.addresses import is_local
-from proxy.config.config_toml import Config
+from proxy.config.config_toml import Config, listener_of
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.errors import CannotServe
@@ -65,7 +65,7 @@ def main() -> None:
     raise_file_limit()
     sys.setswitchinterval(THREAD_SWITCH_S)
     sockets_left = [socket.socket(fileno=each) for each in sockets]
-    http = None if config.listener is None else sockets_left.pop(0)
+    http = None if listener_of(config) is None else sockets_left.pop(0)
     try:
         uvloop.run(_serve(pipe, config, http, sockets_left, revision))
     except (CannotServe, StorageFailed, OSError) as error:

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 
 from proxy import __version__
 from proxy.config.addresses import is_memory
+from proxy.config.config_toml import listener_of
 from proxy.feature import AppContext
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
@@ -150,7 +151,7 @@ class Membership:
             name=self._cluster.machine,
             kind="server" if config.serves else "worker",
             version=__version__,
-            takes_links=int(config.listener is not None),
+            takes_links=int(listener_of(config) is not None),
             schema=self._schema,
             workers=config.server.workers,
             folder=config.data,

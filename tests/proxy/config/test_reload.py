@@ -57,6 +57,7 @@ _OTHER: dict[str, Any] = {
     "idempotency_mb": 1,
     "spill_mb": 1,
     "metrics": "",
+    "links": "127.0.0.1:1",
     "dev_key": True,
 }
 
