@@ -14,7 +14,6 @@ from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wr
 from proxy.config.reader import nearest_name
 from proxy.config.sections import PLUGIN_KINDS
 from proxy.diagnosis import text_check
-from proxy.diagnosis.certificate_check import check_certificates
 from proxy.diagnosis.model_check import check_models, check_retirements
 from proxy.engines.plugin_instances import known_by, names_of_engines
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
@@ -30,7 +29,6 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     """Return all findings of a configuration. `results` has the models and voices that only engines know."""
     findings = [ok("config", f"data in {config.data}", name=config.source)]
     findings += _server_findings(config, results.address)
-    findings += check_certificates(config)
     findings += [
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults
@@ -73,8 +71,8 @@ def _server_findings(config: Config, running_address: str) -> list[Finding]:
     server = config.server
     metrics = ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none")
     if config.host.is_used:
-        host_text = f"voxgate host, with its processes on the {config.host.ports} ports behind"
-        return [ok("address", host_text, name=config.host.listen or "--listen"), metrics]
+        gateways = ", ".join(config.host.gateways) or "the gateway of --join"
+        return [ok("address", f"none: voxgate host dials {gateways}", name="no port"), metrics]
     listens = f"; the running server listens on {running_address}" if running_address else ""
     retention = (
         f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"

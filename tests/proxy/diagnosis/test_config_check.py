@@ -88,7 +88,7 @@ class Named(msgspec.Struct, frozen=True):
 def test_a_plugin_elsewhere_that_cannot_be_asked_for_its_names_is_noted(
     tmp_path: Path, names: Any, verdicts: list[str]
 ) -> None:
-    place = '[clusters.gpu]\nhosts = ["127.0.0.1:7070"]\n'
+    place = "[clusters.gpu]\n"
     config = load(tmp_path, f'{place}[engines.espeak]\n[engines.mine]\ncluster = "gpu"\n')
     installed = registry.load()
     mine = Plugin(kind="engine", name="mine", settings=Named, create=Hosted("nobody"), names=names)
