@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -92,6 +93,9 @@ def test_a_host_that_dials_speaks_and_leaves(tmp_path: Path) -> None:
         with _host(tmp_path / "host", server.url, key) as host:
             until(lambda: _speaks(server))
             assert _speak_at_once(server, 8) == [200] * 8
+            (joined,) = json.loads(server.cli("engines", "--hosts", "--json").stdout)["data"]
+            assert (joined["address"], joined["key"], joined["is_watched"]) == ("127.0.0.1", key_id, True)
+            assert "watched" in server.cli("engines", "--hosts").stdout
             connections = psutil.Process(host.process.pid).net_connections()
             assert [each for each in connections if each.status == psutil.CONN_LISTEN] == []
             # Each process on the way may die: another link is opened, or all are dialled anew.
