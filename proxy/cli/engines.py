@@ -31,6 +31,7 @@ _Now = Annotated[bool, typer.Option("--now", help="Break off the jobs that it sp
 def list_(
     context: typer.Context,
     is_for_all: AllMachines = False,
+    shows_hosts: Annotated[bool, typer.Option("--hosts", help="List the hosts that have joined.")] = False,
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
@@ -39,6 +40,9 @@ def list_(
         return
     if is_for_all:
         show_answer(AdminRequest("GET", "machines"), config_file, form, _machine_table)
+        return
+    if shows_hosts:
+        show_answer(AdminRequest("GET", "hosts"), config_file, form, _host_table)
         return
     from proxy.config.server_section import server_of
     from proxy.diagnosis.config_check import check_config
@@ -103,6 +107,18 @@ def _machine_table(answer: dict[str, Any]) -> list[Part]:
     if not rows:
         return [Line("None: a server on SQLite is the only one; leave out --all.")]
     return [Grid(("machine", "engine", "state", "reason"), rows)]
+
+
+def _host_table(answer: dict[str, Any]) -> list[Part]:
+    rows = []
+    for row in answer["data"]:
+        state = "watched" if row["is_watched"] else row["trouble"] or "left to other gateways"
+        names = ", ".join(row["engines"])
+        cells = (row["cluster"], row["address"], names, row["joined"], row["key"], state, row["machine"])
+        rows.append(cells)
+    if not rows:
+        return [Line("None has joined: voxgate host --join URL, with a key of the role host.")]
+    return [Grid(("cluster", "from", "engines", "since", "key", "state", "host"), rows)]
 
 
 def engine_table(answer: dict[str, Any]) -> list[Part]:

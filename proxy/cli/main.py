@@ -230,6 +230,9 @@ def host(
     join: Annotated[
         str | None, typer.Option(help="https://GATEWAY to dial, with the key in VOXGATE_HOST_KEY.")
     ] = None,
+    is_trial: Annotated[
+        bool, typer.Option("--try", help="Dial for 20 seconds, and print what came of it.")
+    ] = False,
     ends_with_stdin: Annotated[
         bool, typer.Option("--ends-with-stdin", help="End when standard input closes.")
     ] = False,
@@ -252,8 +255,14 @@ def host(
     engines = {name: each for name, each in config.engines.items() if not engine or name in engine}
     config = replace(config, engines=engines)
 
+    if is_trial:
+        from proxy.processes.link_trial import try_links
+
+        print("\n".join(try_links(config.host, tuple(config.engines))))  # noqa: T201 - printed for a person
+        return
+
     def announce(where: str) -> None:
-        print(f"voxgate has engines for gateways on {where}", flush=True)  # noqa: T201 - printed for a person
+        print(f"voxgate has engines, and dials {where}", flush=True)  # noqa: T201 - printed for a person
 
     specs = hosted_specs(config, registry.load())
     sys.exit(run_host(config, specs, announce, ends_with_stdin=ends_with_stdin))

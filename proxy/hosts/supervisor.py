@@ -17,7 +17,7 @@ from proxy.hosts.host import sockets_in
 from proxy.hosts.host_list import EngineSwitch, Hosts
 from proxy.supervisor_part import SupervisorPart, SupervisorTools
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
-from speech_engine.host.cluster_messages import ClusterNews, TombstonesRead
+from speech_engine.host.cluster_messages import ClusterNews, HostsListed, HostsQuestion, TombstonesRead
 from speech_engine.host.pipe_messages import (
     EngineQuestion,
     EngineSwitched,
@@ -91,6 +91,9 @@ class HostsPart:
                 self._hosts.release(worker, holder)
             case ClusterNews() if self._clusters is not None:
                 self._clusters.take_news(question)
+            case HostsQuestion(number):
+                hosts = () if self._clusters is None else self._clusters.list_hosts()
+                self._send_to(worker, HostsListed(number, hosts))
             case TombstonesRead() if self._clusters is not None:
                 self._clusters.note_read(worker)
             case _:

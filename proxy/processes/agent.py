@@ -245,8 +245,9 @@ class Agent:
             await hosts_task
         finally:
             await self._dialling.stop(0.0)
-            for task in (stop_wait, dialling_task, *side_tasks):
+            for task in (stop_wait, *side_tasks):
                 task.cancel()
+            await asyncio.wait([dialling_task, stop_wait, *side_tasks])
             await server.stop(None)
             self._page.stop()
         return 0

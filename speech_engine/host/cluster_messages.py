@@ -44,5 +44,31 @@ class TombstonesRead(msgspec.Struct, frozen=True, tag="tombstones_read"):
     """A worker's message: it has just read what other gateways have erased."""
 
 
-ClusterWord = ClusterNews | TombstonesRead
+class HostsQuestion(msgspec.Struct, frozen=True, tag="hosts_asked"):
+    """A worker's question: which hosts have joined?"""
+
+    question: int
+
+
+class JoinedHost(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that has joined a gateway by its `key`, from its `address`, at a time in microseconds. `trouble`
+    says why it is not watched."""
+
+    machine: str
+    cluster: str
+    address: str
+    key: str
+    version: str
+    engines: tuple[str, ...]
+    joined: int
+    is_watched: bool
+    trouble: str
+
+
+class HostsListed(msgspec.Struct, frozen=True, tag="hosts_listed"):
+    question: int
+    hosts: tuple[JoinedHost, ...]
+
+
+ClusterWord = ClusterNews | TombstonesRead | HostsQuestion
 ClusterTick = Watched | ProcessJobs

@@ -12,7 +12,7 @@ import msgspec
 from speech_engine.bounds import MOST_JOBS, Line, Text
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
-from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, ProcessJobs
+from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostsListed, ProcessJobs
 from speech_engine.redacted import Redacted
 
 
@@ -281,7 +281,7 @@ Question = MetricsQuestion | PlansQuestion | ForgetQuestion | KeysQuestion
 HostNews = HostState | ProcessJobs
 Reply = MetricsReport | PlansInUse | VoiceForgotten | DeadKeys
 WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord | ClusterWord
-SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
+SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked | HostsListed
 _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToChild = BeginHost | MayLoad | TextVerdicts | ClusterTick | _ToWorker | Drain
 _OfHost = DeviceFound | Introduction | Loading | PeakMemory | Tick

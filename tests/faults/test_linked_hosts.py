@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import httpx2
 import psutil
 import pytest
 
+from proxy.processes import link_trial
 from tests import forked
+from tests.commands import run
 from tests.databases import Postgres
 from tests.faults.cluster_hosts import balancer
 from tests.faults.processes import state
@@ -92,6 +95,9 @@ def test_a_host_that_dials_speaks_and_leaves(tmp_path: Path) -> None:
         with _host(tmp_path / "host", server.url, key) as host:
             until(lambda: _speaks(server))
             assert _speak_at_once(server, 8) == [200] * 8
+            (joined,) = json.loads(server.cli("engines", "--hosts", "--json").stdout)["data"]
+            assert (joined["address"], joined["key"], joined["is_watched"]) == ("127.0.0.1", key_id, True)
+            assert "watched" in server.cli("engines", "--hosts").stdout
             connections = psutil.Process(host.process.pid).net_connections()
             assert [each for each in connections if each.status == psutil.CONN_LISTEN] == []
             # Each process on the way may die: another link is opened, or all are dialled anew.
@@ -142,3 +148,24 @@ def test_a_worker_that_takes_links_speaks_jobs_by_hosts(shared_postgres: Postgre
             until(lambda: job(server, made)["status"] == "done")
             assert host.log.read_text().count("host.dial.complete") == 1
             assert "host.gateways.unmet" not in host.log.read_text()
+
+
+def test_a_trial_says_what_came_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_trial, "TRIAL_S", 2.0)
+    (tmp_path / "gateway").mkdir()
+    file = tmp_path / "config.toml"
+    file.write_text(_HOST.format(folder=tmp_path))
+    with running(tmp_path / "gateway", _GATEWAY) as server:
+        _, key = _mint_key(server)
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        for url, secret, status, says in (
+            (server.url, key, 0, f"{server.url}: 1 of 1 gateways were met, and links waited for 2 s."),
+            (server.url, f"{key}0", 1, "the key is unknown, revoked or expired"),
+            (server.url, server.key, 1, "/cluster needs a key with the role 'host'"),
+            (nowhere, key, 1, f"{nowhere}: it cannot be reached: Connect call failed"),
+        ):
+            words = ("host", "--config", str(file), "--join", url, "--try")
+            tried = run(*words, environ={"VOXGATE_HOST_KEY": secret})
+            assert tried.returncode == status, (url, tried.stderr)
+            assert says in " ".join((tried.stdout + tried.stderr).decode().split()), (url, tried.stderr)
+            assert secret.encode() not in tried.stdout + tried.stderr

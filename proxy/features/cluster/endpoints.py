@@ -1,4 +1,5 @@
-"""/admin/machines: the machines on this database. Orders to them are for commands only."""
+"""/admin/machines and /admin/hosts: the machines on this database, and the hosts that have joined this one.
+Orders to machines are for commands only."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.errors import InvalidRequest
+from proxy.api.server import ServerLink
+from proxy.errors import InvalidRequest, UpstreamFailed
 from proxy.features.cluster import machines, orders
 from proxy.features.cluster.machines import Machine
 from proxy.features.cluster.orders import NewMachineOrder, OrderOutcome
@@ -17,6 +19,9 @@ from proxy.http.lists import iso_time
 from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
+from speech_engine.host.cluster_messages import HostsListed, HostsQuestion
+
+_ANSWER_S = 5.0
 
 
 class MachineEngine(msgspec.Struct, frozen=True):
@@ -69,6 +74,49 @@ class MachineList(Resource):
         leader = machines.leader_of(living)
         differing = [what for what, _ in machines.differing(living)]
         return reply(ShownMachines(data=[_shown(each, leader) for each in registered], differing=differing))
+
+
+class ShownHost(msgspec.Struct, frozen=True, kw_only=True):
+    """A `voxgate host` that has joined this gateway: from where, since when and by which key. `trouble` says
+    why it is not watched."""
+
+    machine: str
+    cluster: str
+    address: str
+    key: str
+    version: str
+    engines: list[str]
+    joined: str
+    is_watched: bool
+    trouble: str
+
+
+class ShownHosts(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ShownHost]
+
+
+class HostList(Resource):
+    """`ask` is how a worker asks its supervisor. A command has none."""
+
+    def __init__(self, link: ServerLink | None) -> None:
+        self._link = link
+
+    @endpoint("GET", "/admin/hosts", ShownHosts, failures=(UpstreamFailed,))
+    async def list_hosts(self, _request: Request) -> Response:
+        """The hosts that have joined this gateway"""
+        if self._link is None:
+            return reply(ShownHosts(data=[]))
+        try:
+            answer = await self._link.ask(HostsQuestion, _ANSWER_S)
+        except TimeoutError:
+            raise UpstreamFailed("The server has not listed its hosts yet; see its log.") from None
+        assert isinstance(answer, HostsListed), "the number is of this question"
+        hosts = [
+            struct_from(ShownHost, each, engines=list(each.engines), joined=iso_time(each.joined))
+            for each in answer.hosts
+        ]
+        return reply(ShownHosts(data=hosts))
 
 
 class MachineOrders(Resource):

@@ -29,12 +29,12 @@ _REMEDIES: dict[machines.Differing, str] = {
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.features.cluster.endpoints import MachineList, MachineOrders
+    from proxy.features.cluster.endpoints import HostList, MachineList, MachineOrders
     from proxy.features.cluster.link_endpoint import LinkEndpoint
     from proxy.features.cluster.membership import Membership
     from proxy.features.cluster.text_verdicts import sharing_verdicts
 
-    endpoints = [*MachineList(context.store).endpoints]
+    endpoints = [*MachineList(context.store).endpoints, *HostList(context.link).endpoints]
     for_commands = MachineOrders(context.store).endpoints
     config = context.config_at_start
     links = [LinkEndpoint(config.data, config.used_clusters.keys()).endpoint]
@@ -98,6 +98,6 @@ FEATURE = Feature(
     "cluster",
     _open,
     tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
-    paths=("/admin/machines", "/cluster/link"),
+    paths=("/admin/machines", "/admin/hosts", "/cluster/link"),
     doctor=((_CHECK_NAME, _check_machines),),
 )

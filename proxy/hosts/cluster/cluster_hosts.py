@@ -26,7 +26,7 @@ from proxy.hosts.cluster.links_child import LinkChannels, LinksChild, machines_o
 from proxy.hosts.cluster.messages import SwitchQuestion
 from proxy.hosts.cluster.watch import HostWatch
 from proxy.hosts.introductions import StoredIntroduction
-from speech_engine.host.cluster_messages import FORGOTTEN_S, ClusterNews, ProcessJobs
+from speech_engine.host.cluster_messages import FORGOTTEN_S, ClusterNews, JoinedHost, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
 
 _FIND_EVERY_S = 5.0
@@ -106,6 +106,13 @@ class ClusterHosts:
     def _look_at_links(self) -> None:
         for cluster in self._clusters:
             cluster.look_for_hosts()
+
+    def list_hosts(self) -> tuple[JoinedHost, ...]:
+        """Return the hosts that have joined, those of a cluster together."""
+        watches = [watch for each in self._clusters for watch in each.watches()]
+        return tuple(
+            self._links.list_joined({each.address: (each.is_alive, each.trouble) for each in watches})
+        )
 
     def note_read(self, worker: int) -> None:
         """Note that a worker has read the tombstones. After the first time it must go on reading them."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from proxy.hosts.links.link_messages import (
 )
 from proxy.supervisor_part import SupervisorTools
 from speech_engine.host import messages
+from speech_engine.host.cluster_messages import JoinedHost
 from speech_engine.host.pipe_messages import DeadKeys, KeysQuestion
 
 _log = structlog.get_logger()
@@ -52,6 +54,7 @@ class LinksChild:
     def __init__(self, tools: SupervisorTools) -> None:
         self.hosts: dict[str, HostJoined] = {}
         self.on_change: Callable[[], None] = lambda: None
+        self._joined_at: dict[str, int] = {}
         self._tools = tools
         self._gateways = 1
         self._targets: dict[str, dict[str, str]] = {}  # paths, by machine and target
@@ -87,6 +90,22 @@ class LinksChild:
             paths[target] = str(self._tools.folder / f"l{next(self._numbers)}.sock")
             self._send_targets(machine)
         return paths[target]
+
+    def list_joined(self, watched: Mapping[str, tuple[bool, str]]) -> Iterator[JoinedHost]:
+        """Return the hosts. `watched` tells by machine whether it is watched, and what troubles the watch."""
+        for machine, host in sorted(self.hosts.items(), key=lambda each: (each[1].cluster, each[0])):
+            is_watched, trouble = watched.get(machine, (False, ""))
+            yield JoinedHost(
+                machine=machine,
+                cluster=host.cluster,
+                address=host.address,
+                key=host.key,
+                version=host.version,
+                engines=host.engines,
+                joined=self._joined_at[machine],
+                is_watched=is_watched,
+                trouble=trouble,
+            )
 
     def metrics(self) -> Iterable[Metric]:
         links = GaugeMetricFamily("voxgate_links", "Links of hosts.", labels=["state"])
@@ -130,6 +149,7 @@ class LinksChild:
         match news:
             case HostJoined(machine):
                 self.hosts[machine] = news
+                self._joined_at.setdefault(machine, time.time_ns() // 1000)
                 named = {"machine": machine, "address": news.address, "key": news.key}
                 _log.info("link.host.joined", **named, cluster=news.cluster, version=news.version)
                 self.open_target(machine, AGENT)
@@ -143,6 +163,7 @@ class LinksChild:
 
     def _forget(self, machine: str) -> None:
         self.hosts.pop(machine, None)
+        self._joined_at.pop(machine, None)
         for path in self._targets.pop(machine, {}).values():
             Path(path).unlink(missing_ok=True)
         self.on_change()

@@ -114,10 +114,12 @@ class Dialler:
         self._trust = ssl.create_default_context(cafile=begin.authority or None) if scheme == "wss" else None
         self._waiting: dict[str, set[GatewayLink]] = {}  # by gateway
         self._wanted: Counter[str] = Counter()
-        self._of = 1
+        self.gateways = 1
         self._surpluses = 0
         self._changed = asyncio.Event()
-        self._fault: str | None = None  # "" after a success
+        self.fault: str | None = None  # "" after a success
+        self.asked = self.cut_off = 0
+        """The connections that gateways have asked for, and the waiting links that ended without us."""
         self._joins: set[asyncio.Task[None]] = set()
 
     async def run_dialler(self) -> None:
@@ -126,7 +128,7 @@ class Dialler:
             group.create_task(self._look_at_links())
 
     def note_greeting(self, link: GatewayLink, said: _GatewayText) -> None:
-        self._of, self._wanted[said.gateway] = said.of, said.wanted
+        self.gateways, self._wanted[said.gateway] = said.of, said.wanted
         if not link.gateway:
             link.gateway = said.gateway
             self._waiting.setdefault(said.gateway, set()).add(link)
@@ -134,8 +136,12 @@ class Dialler:
             link.greeted.set_result(True)
         self._changed.set()
 
+    def count_met(self) -> int:
+        return len(self._waiting)
+
     def use_link(self, link: GatewayLink, target: str) -> None:
         """Join a link to a process. The gateway gets another one that waits."""
+        self.asked += 1
         self._note_used(link)
         task = asyncio.create_task(self._join_process(link, target))
         self._joins.add(task)
@@ -143,6 +149,7 @@ class Dialler:
 
     def forget_link(self, link: GatewayLink) -> None:
         self.links.discard(link)
+        self.cut_off += link in self._waiting.get(link.gateway, ()) and not link.is_closing
         self._note_used(link)
         if not self._waiting.get(link.gateway, True):
             del self._waiting[link.gateway]  # it must be met again
@@ -157,7 +164,7 @@ class Dialler:
         self._changed.set()
 
     def _count_lacking(self) -> int:
-        return self._count_short() + _SPARE * max(0, self._of - len(self._waiting))
+        return self._count_short() + _SPARE * max(0, self.gateways - len(self._waiting))
 
     def _count_short(self) -> int:
         """Return how many links the gateways lack that were met."""
@@ -276,19 +283,19 @@ class Dialler:
                     link.transport.abort()
                 elif is_due:
                     link.send_ping()
-            met_at = now if len(self._waiting) >= self._of else met_at
+            met_at = now if len(self._waiting) >= self.gateways else met_at
             if now - met_at > _UNMET_S:
                 met_at = now
-                met, of = len(self._waiting), self._of
+                met, of = len(self._waiting), self.gateways
                 _log.warning("host.gateways.unmet", gateway=self._url, met=met, of=of)
 
     def _note_fault(self, fault: str) -> None:
         """Log a fault once, and its end."""
-        if fault and fault != self._fault:
+        if fault and fault != self.fault:
             _log.warning("host.dial.failed", gateway=self._url, reason=fault)
-        elif not fault and self._fault != "":
+        elif not fault and self.fault != "":
             _log.info("host.dial.complete", gateway=self._url)
-        self._fault = fault
+        self.fault = fault
 
 
 def _read_key(api_key: str) -> str:
@@ -308,7 +315,8 @@ def _fault_of(error: Exception) -> str:
         with suppress(ValueError, KeyError, TypeError):
             body = cut(str(msgspec.json.decode(answer.body or b"")["error"]["message"]))[:300]
         says = f"{who} is {status}{f' of {server}' if server else ''}"
-        return ": ".join(filter(None, (says, body, advice)))
+        advice = "" if status == 403 and body else advice  # the gateway tells which of both it is
+        return ": ".join(filter(None, (says, body.rstrip("."), advice)))
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); [host] authority names an own one"
     if isinstance(error, OSError) and error.strerror:
