@@ -33,7 +33,8 @@ import uvloop
 from websockets.asyncio.client import connect
 
 from proxy.features.monitoring.loop_watch import LoopHold, watch_loop
-from proxy.http.open_connections import OpenConnections, raise_file_limit
+from proxy.helpers.file_limit import raise_file_limit
+from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import server_protocol
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord

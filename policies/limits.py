@@ -70,13 +70,16 @@ class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The limits that one key may have, below those of its account. None adds nothing.
 
-    With the pace `live`, sound is sent as fast as it plays.
+    With the pace `live`, sound is sent as fast as it plays. A key of the role `host` is for one cluster, and
+    for so many `hosts`.
     """
 
     rpm: int | None = None
     streams: int | None = None
     max_characters: int | None = None
     pace: Literal["live"] | None = None
+    cluster: str | msgspec.UnsetType = msgspec.UNSET
+    hosts: int | msgspec.UnsetType = msgspec.UNSET
 
 
 LIMITS: Mapping[str, LimitRow] = {

@@ -12,7 +12,6 @@ from host_load import by_load
 from host_process import ANSWER_S, RayHost
 from ray.serve import deployment
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
-from ray.util import get_node_ip_address
 
 SPARE_S = 15.0
 """More than `drain_s`, until Serve kills a replica that should end."""
@@ -21,8 +20,8 @@ SPARE_S = 15.0
 class EngineHost(RayHost):
     """A replica, with the methods that Serve calls."""
 
-    def __init__(self, engine: str, first_port: int, drain_s: float) -> None:
-        super().__init__(engine, get_node_ip_address(), first_port, drain_s)
+    def __init__(self, engine: str, drain_s: float) -> None:
+        super().__init__(engine, drain_s)
         self.wait_until_ready()
 
     check_health = RayHost.check
@@ -44,7 +43,6 @@ def _application(
     num_gpus: float = 1,
     num_cpus: float = 1,
     drain_s: float = 30,
-    first_port: int = 7070,
     **scaling: Any,
 ) -> Any:
     hosts = deployment(
@@ -57,4 +55,4 @@ def _application(
         graceful_shutdown_wait_loop_s=0.1,
         graceful_shutdown_timeout_s=float(drain_s) + SPARE_S,
     )
-    return hosts.bind(engine, int(first_port), float(drain_s))
+    return hosts.bind(engine, float(drain_s))

@@ -12,8 +12,6 @@ from http.client import HTTPConnection
 
 from host_load import figures_of
 
-PORTS = 32
-"""Of a host: its own, one for each life of a process, and last that of its metrics page."""
 ANSWER_S = 5.0
 MOST_SILENT = 3
 """After so many failed checks, Serve removes a replica."""
@@ -21,14 +19,11 @@ _LOOK_EVERY_S = 0.2
 
 
 class RayHost:
-    def __init__(self, engine: str, address: str, first_port: int, drain_s: float) -> None:
-        """Start it on this address of the machine. Raise RuntimeError if no port is left."""
-        self._claim, port = claim_ports(address, first_port)
-        self._page_port = port + PORTS - 1
+    def __init__(self, engine: str, drain_s: float) -> None:
+        self._page_port = free_port()
         self._silent = 0
-        listen = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         self._process = subprocess.Popen(
-            ("voxgate", "host", "--ends-with-stdin", "--engine", engine, "--listen", listen),
+            ("voxgate", "host", "--ends-with-stdin", "--engine", engine),
             # Its input closes with this process, and that ends it once it has no work. In the session of a
             # replica, Ray would kill it before that.
             stdin=subprocess.PIPE,
@@ -62,7 +57,7 @@ class RayHost:
 
     def end(self) -> int:
         """Let it finish its work, at most `drain_s`, and return its status."""
-        with self._claim, self._process:
+        with self._process:
             self._process.terminate()
         return self._process.returncode
 
@@ -77,27 +72,14 @@ class RayHost:
             return 0, ""
 
 
-def claim_ports(address: str, first: int) -> tuple[socket.socket, int]:
-    """Return the first of PORTS ports that no other host has, and a socket that keeps them from others.
-
-    A host whose owner has died may have its port for a while.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for port in range(first, 65_536 - PORTS, PORTS):
-        claim = socket.socket(socket.AF_UNIX)
-        try:
-            claim.bind(f"\0voxgate-ray-{port}")  # the kernel takes the name back when this process ends
-            socket.create_server((address, port), family=family).close()
-            socket.create_server(("127.0.0.1", port + PORTS - 1)).close()
-        except OSError:
-            claim.close()
-        else:
-            return claim, port
-    raise RuntimeError(f"no {PORTS} ports are free from {first} on")
+def free_port() -> int:
+    """Return a port for the metrics page. A host whose port is taken meanwhile ends, and another starts."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def environ_for_host(environ: Mapping[str, str], page_port: int, drain_s: float) -> dict[str, str]:
     """Return the environment of a host, which gets neither Ray's token nor Ray's modules."""
     kept = {name: value for name, value in environ.items() if not name.startswith(("RAY_", "PYTHONPATH"))}
-    kept |= {"VOXGATE_HOST__PORTS": str(PORTS - 2), "VOXGATE_SERVER__METRICS": f"127.0.0.1:{page_port}"}
-    return {**kept, "VOXGATE_SERVER__DRAIN_S": str(drain_s)}
+    page = f"127.0.0.1:{page_port}"
+    return {**kept, "VOXGATE_SERVER__METRICS": page, "VOXGATE_SERVER__DRAIN_S": str(drain_s)}

@@ -44,7 +44,8 @@ _LETTERS = "เอ บี ซี ดี อี เอฟ จี เอช ไอ
 _SPELT = 3
 """Capitals up to this number are said by their names, and any that have no vowel."""
 _SENTENCE_ENDS, _CLAUSE_ENDS = "!?…\n\r\u2028\u2029", ",;:()[]\u2013\u2014"
-_REPEAT = "ๆ"
+_REPEAT, _MOST_REPEATS = "ๆ", 3
+"""The sign that says a word again, and how many of them in a row do: a word may be as long as a text."""
 
 
 class _Token(NamedTuple):
@@ -73,9 +74,15 @@ class ThaiReader:
         """Yield the phrases of a text. `espeak` is espeak-ng's name of the language of its Latin words."""
         tokens = self.cut(text)
         sentence, sounds, words, last = list[Phrase](), list[str](), list[WordPlace](), ""
+        repeats = 0
         for number, token in enumerate(tokens):
-            said = last if token.text == _REPEAT else self._say(token.text, espeak)
+            if token.text == _REPEAT:
+                repeats += 1
+                said = last if repeats <= _MOST_REPEATS else ""
+            else:
+                said = self._say(token.text, espeak)
             if said:
+                repeats = repeats if token.text == _REPEAT else 0
                 last = said
                 sounds += [" "] * bool(sounds)
                 words.append(WordPlace(len(sounds), token.start, token.end))

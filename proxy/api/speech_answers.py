@@ -85,11 +85,12 @@ class AudioWords(msgspec.Struct, frozen=True, kw_only=True):
 
 class AudioDone(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of the last event of an answer that is whole. `substitute` is there if the header
-    `x-voxgate-substitute` is."""
+    `x-voxgate-substitute` is, and `voice_base` if `x-voxgate-voice-from` is."""
 
     type: Literal["speech.audio.done"] = "speech.audio.done"
     usage: SpeechUsage
     substitute: str | UnsetType = UNSET
+    voice_base: str | UnsetType = UNSET
     check: CheckReport | UnsetType = UNSET
 
 
@@ -165,9 +166,14 @@ class SpeechReporter:
 
 def done_event(answer: Answer) -> bytes:
     """Return the last event of a whole answer."""
-    substitute = answer.call.totals.substitute or UNSET
-    check = answer.call.totals.check_report(answer.whole_samples) or UNSET
-    return encode_event(AudioDone(usage=speech_usage(answer), substitute=substitute, check=check))
+    call = answer.call
+    done = AudioDone(
+        usage=speech_usage(answer),
+        substitute=call.totals.substitute or UNSET,
+        voice_base=base_voices(call) or UNSET,
+        check=call.totals.check_report(answer.whole_samples) or UNSET,
+    )
+    return encode_event(done)
 
 
 def speech_usage(answer: Answer) -> SpeechUsage:

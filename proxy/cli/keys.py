@@ -118,6 +118,8 @@ def keys_create(
     name: Annotated[str, typer.Option(help="The purpose of the key.")] = "",
     expires: Annotated[str, typer.Option(help="A time such as 12h, 30d or 52w; else never.")] = "",
     pace: Annotated[str | None, typer.Option(help="live: its speech is sent as it is heard.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="The cluster that a host's key opens.")] = None,
+    hosts: Annotated[int | None, typer.Option(help="The most hosts with this key; else 16.")] = None,
     *,
     limits: dict[str, int | None],
 ) -> AdminRequest:
@@ -129,6 +131,8 @@ def keys_create(
         "name": name,
         "expires_in_s": read_span_s(expires),
         "caps": caps,
+        **({"cluster": cluster} if cluster else {}),
+        **({"hosts": hosts} if hosts else {}),
     }
     return AdminRequest("POST", "keys", body)
 

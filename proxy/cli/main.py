@@ -22,7 +22,6 @@ from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import show_answer, shown_failures, typer_function, typer_group
 from proxy.cli.backup import backup, restore
 from proxy.cli.book import BOOK
-from proxy.cli.certificates import CERTIFICATES
 from proxy.cli.checked_speech import VOICE_CHECK
 from proxy.cli.database import DATABASE, MIGRATE
 from proxy.cli.diagnosis import check, doctor
@@ -228,8 +227,9 @@ def host(
     engine: Annotated[
         list[str] | None, typer.Option(help="Only this engine of the file; again for each further one.")
     ] = None,
-    listen: Annotated[str | None, typer.Option(help="ADDRESS:PORT in place of host.listen.")] = None,
-    address: Annotated[str | None, typer.Option(help="The address that is announced to gateways.")] = None,
+    join: Annotated[
+        str | None, typer.Option(help="https://GATEWAY to dial, with the key in VOXGATE_HOST_KEY.")
+    ] = None,
     ends_with_stdin: Annotated[
         bool, typer.Option("--ends-with-stdin", help="End when standard input closes.")
     ] = False,
@@ -239,15 +239,13 @@ def host(
 
     from proxy.engines import registry
     from proxy.hosts.supervisor import hosted_specs
-    from proxy.processes.agent import run_host
+    from proxy.processes.agent import host_that_joins, run_host
     from proxy.telemetry import logs
 
     logs.configure_logs("host")
-    # As variables, since what the file says is checked against them: only loopback does without TLS.
-    variables = {"VOXGATE_HOST__LISTEN": listen, "VOXGATE_HOST__ADDRESS": address}
-    config = load_config(
-        config_file, {**os.environ, **{name: text for name, text in variables.items() if text}}
-    )
+    config = load_config(config_file)
+    if join is not None:
+        config = replace(config, host=host_that_joins(config.host, join, os.environ))
     unknown = [name for name in engine or () if name not in config.engines]
     if unknown:
         raise CommandRefused(f"engines: there is no [engines.{unknown[0]}] in {config.source}")
@@ -335,7 +333,6 @@ _GROUPS: dict[str, Group | typer.Typer] = {
             LEDGER,
             *_FEATURE_COMMANDS.groups,
             VOICE_CHECK,
-            CERTIFICATES,
         )
     ),
     "route": route,

@@ -51,6 +51,7 @@ _SECTIONS = (
 # Keys that differ between machines, or that have an address: the digest leaves them out.
 _MACHINE_KEYS = (
     *("server.host", "server.port", "server.data", "server.secrets_file", "server.metrics", "server.dev_key"),
+    "server.links",
     *("storage.url", "limits.url", "upstream.proxy"),
 )
 _DIGEST_DIGITS = 12
@@ -109,6 +110,14 @@ def load(
     )
 
 
+def listener_of(config: Config) -> tuple[str, int] | None:
+    """Return where a process listens. A `voxgate worker` does so for the links of hosts alone."""
+    if config.serves:
+        return config.server.host, config.server.port
+    host, _, port = config.server.links.rpartition(":")
+    return (host, int(port)) if host and config.used_clusters else None
+
+
 def _digest(raw: Mapping[str, Any]) -> str:
     """Return a digest of the sections as they are written: `env:NAME`, not the secret. It leaves out what
     differs between machines, and addresses, which may have a password."""
@@ -162,7 +171,7 @@ def _read_core_sections(
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
     check_workers_share_state(reader, server, storage, limits)
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
-    clusters = read_clusters(reader, raw.get("clusters", {}), folder, storage)
+    clusters = read_clusters(reader, raw.get("clusters", {}))
     check_clusters(reader, engines, clusters)
     built_in = layer.candidates_by_alias(engines)
     voices = _add_shipped(

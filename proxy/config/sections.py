@@ -90,6 +90,7 @@ Megabytes = Annotated[
 _CountFromOne = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a number, 1 to 1000000")]
 Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
+_PLACE = r"^\Z|^[^:\s]+:\d{1,5}\Z"
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
 
 
@@ -181,11 +182,11 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idempotency_mb: Megabytes = 256
     spill_mb: Megabytes = 1024
     metrics: Annotated[
-        str,
-        msgspec.Meta(
-            pattern=r"^\Z|^[^:\s]+:\d{1,5}\Z", description='"host:port" of the metrics page, or "" for none'
-        ),
+        str, msgspec.Meta(pattern=_PLACE, description='"host:port" of the metrics page, or "" for none')
     ] = "127.0.0.1:9464"
+    links: Annotated[
+        str, msgspec.Meta(pattern=_PLACE, description='"host:port" of links, or "" for none')
+    ] = ""
     dev_key: Switch = False
 
 
@@ -356,9 +357,8 @@ class Config(Redacted, msgspec.Struct, frozen=True):
 
     `features` has the sections of features, for `Section.of`, and `features_off` those that do not open.
     `warnings` has the keys of the file without an effect, and `natural` the effective sections of
-    natural.toml. `built_in_models` are the keys of `models` that the operator did not write. `data` is
-    the absolute data folder, and `source` the file. `serves` is false for a `voxgate worker`, which has no
-    clients. `digest` tells whether two machines have the same configuration.
+    natural.toml. `built_in_models` are the keys of `models` that the operator did not write. `data` is the
+    absolute folder, `source` the file. A `voxgate worker` `serves` none. `digest` is that of all machines.
     """
 
     server: Server = Server()

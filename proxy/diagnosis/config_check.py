@@ -14,7 +14,6 @@ from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wr
 from proxy.config.reader import nearest_name
 from proxy.config.sections import PLUGIN_KINDS
 from proxy.diagnosis import text_check
-from proxy.diagnosis.certificate_check import check_certificates
 from proxy.diagnosis.model_check import check_models, check_retirements
 from proxy.engines.plugin_instances import known_by, names_of_engines
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
@@ -30,7 +29,6 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     """Return all findings of a configuration. `results` has the models and voices that only engines know."""
     findings = [ok("config", f"data in {config.data}", name=config.source)]
     findings += _server_findings(config, results.address)
-    findings += check_certificates(config)
     findings += [
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults
@@ -73,8 +71,8 @@ def _server_findings(config: Config, running_address: str) -> list[Finding]:
     server = config.server
     metrics = ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none")
     if config.host.is_used:
-        host_text = f"voxgate host, with its processes on the {config.host.ports} ports behind"
-        return [ok("address", host_text, name=config.host.listen or "--listen"), metrics]
+        gateways = ", ".join(config.host.gateways) or "the gateway of --join"
+        return [ok("address", f"none: voxgate host dials {gateways}", name="no port"), metrics]
     listens = f"; the running server listens on {running_address}" if running_address else ""
     retention = (
         f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
@@ -107,7 +105,20 @@ def _setting_findings(config: Config, registry: Registry) -> list[Finding]:
         found = f"server.converter: there is no [engines.{converter}], so it repeats no voice"
         do = f'add [engines.{converter}], or write converter = ""'
         findings.append(note("converter", found, do, name=converter))
-    return findings
+    return [*findings, *_unpriced_findings(config)]
+
+
+def _unpriced_findings(config: Config) -> Iterator[Finding]:
+    """Yield a note for each plan that allows the converter and sells speech, but not its conversions."""
+    converter = config.server.converter
+    if converter not in config.engines or config.host.is_used:
+        return
+    for plan in config.plans.values():
+        allows = plan.engines is None or converter in {name.partition("/")[0] for name in plan.engines}
+        if allows and plan.prices.conversion_price(converter, "") is None:
+            found = f"plans.{plan.name} sells speech by characters and has no price for conversions, so "
+            found += f"{converter} repeats no voice for its accounts: 403 conversion_not_priced"
+            yield note("converter", found, f"add conversion to [plans.{plan.name}.prices]", name=plan.name)
 
 
 def _engine_findings(config: Config, registry: Registry, name: str) -> Iterator[Finding]:

@@ -18,7 +18,6 @@ from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.child_supervisor import ChildSupervisor
 from proxy.hosts import introductions
 from speech_engine.host import cluster_messages, pipe_messages
-from speech_engine.host.cluster_messages import HostTls
 
 _STOPPED_LOOKS = 2
 """A process that a signal holds for so many looks is killed: it would never show a sign of life."""
@@ -27,25 +26,33 @@ _log = structlog.get_logger()
 
 
 class HostPlace(NamedTuple):
-    """The place where one life of a host serves: its `address`, the address that is `announced` to clients,
-    and its certificates. Gateways watch it if it `is_watched`."""
+    """The place where one life of a host serves: the path of its socket, and the `name` that clients know it
+    by. Gateways watch it if it `is_watched`."""
 
-    address: str
-    announced: str
-    tls: HostTls | None = None
+    path: str
+    name: str
     is_watched: bool = False
 
 
 FindPlace = Callable[[str], HostPlace]
-"""Returns the place of a life with this name. Raises OSError if there is none."""
+"""Returns the place of a life with this name. """
 
 
 def sockets_in(runtime: Path) -> FindPlace:
     """Return places on this machine: each life has a Unix socket in the folder."""
 
     def find(name: str) -> HostPlace:
-        address = str(runtime / f"{name}.sock")
-        return HostPlace(address, address)
+        path = str(runtime / f"{name}.sock")
+        return HostPlace(path, path)
+
+    return find
+
+
+def named_sockets_in(runtime: Path) -> FindPlace:
+    """Return such places for a host that dials: its gateways know the names of the sockets alone."""
+
+    def find(name: str) -> HostPlace:
+        return HostPlace(str(runtime / f"{name}.sock"), name, is_watched=True)
 
     return find
 
@@ -241,7 +248,7 @@ class Host:
                 engine=self.spec.name,
                 module=self.spec.module,
                 settings=msgspec.json.encode(section.settings),
-                address=self._place.address,
+                address=self._place.path,
                 queue=section.queue,
                 digest_key=self._suspects.key,
                 needs=self.spec.hosted.needs,
@@ -249,7 +256,6 @@ class Host:
                 device=section.device,
                 devices=self.spec.hosted.devices,
                 memory_gb=self.spec.memory_gb,
-                tls=self._place.tls,
                 is_watched=self._place.is_watched,
             )
         )
@@ -269,8 +275,8 @@ class Host:
     def _note_end(self, state: str, reason: str, *, is_broken_off: bool) -> None:
         """Note that the process has ended. Its pipe is closed, so all its messages were read."""
         # A process that was killed could not unlink its own socket.
-        if self._place.address.startswith("/"):
-            Path(self._place.address).unlink(missing_ok=True)
+        if self._place.path:
+            Path(self._place.path).unlink(missing_ok=True)
         if state != "waiting":
             self._reservations.release(self.holder)
         begun = dict(self._running_jobs)
@@ -301,7 +307,7 @@ class Host:
                 generation=generation,
                 state=state,
                 reason=reason,
-                address=self._place.announced,
+                address=self._place.name,
                 begun=begun,
                 killer=killer,
                 loads_s=self._last_load_s,
@@ -362,7 +368,7 @@ class Host:
                 generation=self.supervisor.generation,
                 state="starting",
                 reason=loading.what,
-                address=self._place.announced,
+                address=self._place.name,
                 loaded=loading.fraction,
                 loads_s=self._last_load_s,
                 # A gateway keeps the introduction of its own.

@@ -38,6 +38,9 @@ _log = structlog.get_logger()
 _numbers = itertools.count(1)
 _decode_frame = messages.decoder(Frame)
 
+_FAR_OPTIONS = [
+    *{**dict(messages.CHANNEL_OPTIONS), "grpc.max_receive_message_length": 2 * 1024 * 1024}.items()
+]
 _DEATHS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _DEATHS_WITH_INPUT = (*_DEATHS, grpc.StatusCode.INTERNAL)
 """The errors of gRPC for a message to a dead host: it fails before any answer."""
@@ -267,8 +270,10 @@ class _Inputs:
         return Pcm(await anext(self._pcm))
 
 
-def local_channel(state: HostState) -> Any:
-    return grpc.aio.insecure_channel(messages.target(state.address), options=messages.CHANNEL_OPTIONS)
+def open_channel(state: HostState, *, is_local: bool) -> Any:
+    """Return a channel to a process. One elsewhere sends pieces alone, so its messages are shorter."""
+    options = messages.CHANNEL_OPTIONS if is_local else _FAR_OPTIONS
+    return grpc.aio.insecure_channel(messages.target(state.address), options=options)
 
 
 def sum_of_health(reports: Sequence[messages.HealthReport]) -> messages.HealthReport:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterable, Callable, Collection, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import structlog
@@ -19,7 +19,7 @@ from proxy.engines.hello_engine import HelloEngine
 from proxy.engines.local_samples import SampleOrder, find_model
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from proxy.hosts.cluster.cluster_suspects import ClusterSuspects
-from proxy.hosts.host_process import HelloRefused, HostProcess, local_channel, sum_of_health
+from proxy.hosts.host_process import HelloRefused, HostProcess, open_channel, sum_of_health
 from proxy.hosts.host_stream import HostStream
 from proxy.hosts.process_choice import PATIENCE_S, ProcessChoice, voice_of
 from proxy.hosts.sample_delivery import SampleDelivery
@@ -28,9 +28,6 @@ from speech_engine.host import messages
 from speech_engine.host.cluster_messages import FORGOTTEN_S, ProcessJobs
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.pipe_messages import HostNews, HostState
-
-if TYPE_CHECKING:
-    from proxy.hosts.cluster.channels import Channels
 
 FIRST_HOSTS_S = 3.0
 """The time after a start in which the hosts of a cluster are still expected."""
@@ -41,12 +38,12 @@ _log = structlog.get_logger()
 
 
 class HostedEngine(HelloEngine):
-    """A `speech_engine.Engine` that speaks through its ready hosts: with `channels`, those of a cluster."""
+    """A `speech_engine.Engine` that speaks through its ready hosts, which may be those of a cluster."""
 
-    def __init__(self, name: str, source: SampleSource = NO_SOURCE, channels: Channels | None = None) -> None:
+    def __init__(self, name: str, source: SampleSource = NO_SOURCE, *, is_clustered: bool = False) -> None:
         self.name = name
-        self._channels = channels
-        self.suspects = None if channels is None else ClusterSuspects()
+        self._is_clustered = is_clustered
+        self.suspects = ClusterSuspects() if is_clustered else None
         self._created_at = self._last_start_at = time.monotonic()
         self.brings_voices_within_s = 0.0
         """The time after a start in which a request for an unknown voice waits, as this may bring it."""
@@ -117,7 +114,7 @@ class HostedEngine(HelloEngine):
     @property
     def _hosts_are_due(self) -> bool:
         """Whether the hosts of a cluster would be here by now."""
-        return self._channels is not None and time.monotonic() - self._created_at >= FIRST_HOSTS_S
+        return self._is_clustered and time.monotonic() - self._created_at >= FIRST_HOSTS_S
 
     @property
     def can_load_now(self) -> bool:
@@ -276,7 +273,7 @@ class HostedEngine(HelloEngine):
     def _check_available(self, deadline: float) -> None:
         if self._processes:
             return
-        if self._channels is not None and not self.states:
+        if self._is_clustered and not self.states:
             if self._hosts_are_due:
                 raise EngineUnavailable(f"{self.name} has no host: none of its cluster is there.")
             return
@@ -332,7 +329,7 @@ class HostedEngine(HelloEngine):
         for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure
-        if self._channels is not None and time.monotonic() - self._lost_at < FORGOTTEN_S:
+        if self._is_clustered and time.monotonic() - self._lost_at < FORGOTTEN_S:
             raise EngineUnavailable("A host was lost, and may have a recording for a moment more.")
 
     async def close(self) -> None:
@@ -356,7 +353,7 @@ class HostedEngine(HelloEngine):
         if self.states.get(state.process) is not state:
             return
         try:
-            channel = local_channel(state) if self._channels is None else self._channels.open(state.address)
+            channel = open_channel(state, is_local=not self._is_clustered)
         except ValueError as error:
             self.refuse(state, str(error))
             return
@@ -364,11 +361,11 @@ class HostedEngine(HelloEngine):
         process = self._without_hello[state.process] = HostProcess(channel, self._has_room.set, place)
         is_admitted = False
         try:
-            if not await process.say_hello(self.name, is_local=self._channels is None):
+            if not await process.say_hello(self.name, is_local=not self._is_clustered):
                 return  # it died or left meanwhile
             del self._without_hello[state.process]
             is_admitted = True
-            if self._channels is not None and self._processes and process.hello.models != self._hello.models:
+            if self._is_clustered and self._processes and process.hello.models != self._hello.models:
                 self._with_other_models[state.process] = process
                 _log.warning("host.models.differ", engine=self.name, machine=state.machine)
                 return

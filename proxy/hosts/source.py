@@ -13,16 +13,11 @@ from proxy.hosts.hosted import FIRST_HOSTS_S, HostedEngine
 async def open_engine(
     name: str, section: EngineSection, spec: EngineSpec, tools: EngineTools
 ) -> HostedEngine:
-    channels = None
-    if (cluster := tools.config.clusters.get(section.cluster)) is not None:
-        from proxy.hosts.cluster.channels import Channels
-
-        channels = Channels(cluster)
-    hosted = HostedEngine(name, tools.samples, channels)
+    hosted = HostedEngine(name, tools.samples, is_clustered=bool(section.cluster))
     tools.stack.push_async_callback(hosted.close)
     if isinstance(spec, HostedEngineSpec) and spec.model_format is not None:
         hosted.brings_voices_within_s = section.load_s
-    if cluster is not None:
+    if section.cluster:
         # A caller that waits for its start learns that no host is there.
         asyncio.get_running_loop().call_later(FIRST_HOSTS_S + 0.1, hosted.changed.set)
     return hosted

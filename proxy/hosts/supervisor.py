@@ -28,6 +28,7 @@ from speech_engine.host.pipe_messages import (
 
 if TYPE_CHECKING:
     from proxy.hosts.cluster.cluster_hosts import ClusterHosts
+    from proxy.hosts.cluster.links_child import LinksChild
 
 
 def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, ...]:
@@ -52,17 +53,22 @@ class HostsPart:
         self._hosts = Hosts(specs, sockets_in(tools.folder), tools.send_to_all, environ)
         self._switch = EngineSwitch(self._hosts)
         self._clusters: ClusterHosts | None = None
+        self._links: LinksChild | None = None
         if config.used_clusters:
             # Imported here: without a cluster, a supervisor needs no gRPC.
             from proxy.hosts.cluster.cluster_hosts import ClusterHosts
+            from proxy.hosts.cluster.links_child import LinksChild
 
-            self._clusters = ClusterHosts(config, tools.send_to_all, tools.machine)
+            self._links = LinksChild(tools)
+            self._clusters = ClusterHosts(config, tools.send_to_all, tools.machine, self._links)
 
     def start_tasks(self) -> asyncio.Task[None]:
         """The hosts run until `stop_part` ends them. If they are done before, they have failed."""
         self._run_soon(self._switch.run())
         if self._clusters is not None:
             self._run_soon(self._clusters.run())
+        if self._links is not None:
+            self._run_soon(self._links.run_links())
         return asyncio.create_task(self._hosts.run())
 
     def worker_messages(self) -> Iterable[Message]:
@@ -100,9 +106,13 @@ class HostsPart:
         yield from host_metrics(self._hosts)
         if self._clusters is not None:
             yield from self._clusters.metrics()
+        if self._links is not None:
+            yield from self._links.metrics()
 
     async def stop_part(self) -> None:
         await self._hosts.stop(0.0)
+        if self._links is not None:
+            await self._links.stop_links()
 
     async def _switch_engine(self, worker: int, message: EngineQuestion) -> None:
         refusal = None if self._clusters is None else await self._clusters.switch(message)

@@ -16,14 +16,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from policies.networks import networks_of
 from proxy.config.sections import Server
 from proxy.errors import RateLimited, RequestFailed
+from proxy.helpers.file_limit import ENOUGH_FILES
 from proxy.telemetry.metrics import ConnectionMetrics
 
 SPARE_CONNECTIONS = 16
 HEALTH_PATHS = (b"/healthz", b"/health", b"/readyz")
 OTHER_FILES = 256
 """Open files that a worker needs besides: databases, hosts, providers, logs."""
-
-_ENOUGH_FILES = 65_536
 
 
 class OpenConnection(Protocol):
@@ -91,16 +90,7 @@ class OpenConnections:
         return connection in self._spare_connections
 
 
-def raise_file_limit() -> None:
-    """Let this process open more files, if the system allows it: shells and services start it with few."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The system may allow a thousand million, and libraries make tables of that size.
-    enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
-    if soft != resource.RLIM_INFINITY and soft < enough:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
-
-
 def _file_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Allow a few connections even where the system allows hardly any.
-    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE_CONNECTIONS)
+    return ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE_CONNECTIONS)

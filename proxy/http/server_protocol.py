@@ -19,13 +19,14 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from proxy.config.sections import Server
+from proxy.errors import InvalidRequest
 from proxy.http.answer_cycle import AnswerCycle
 from proxy.http.connection import PEER, RawHeader, nothing_to_do
 from proxy.http.kernel_buffer import buffer_little, drop_unsent, share_sent, tcp_info
 from proxy.http.open_connections import OpenConnections
 from proxy.http.reader_watch import ReaderWatch
 from proxy.http.request_protocol import RequestProtocol
-from proxy.http.upgrade import UPGRADE, MakeSuccessor, S
+from proxy.http.upgrade import GIVE_AWAY, UPGRADE, MakeSuccessor, S
 
 _CREDENTIALS = struct.Struct("=iII")  # Linux's `struct ucred`: process, user, group
 _UPGRADE_FIELDS = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
@@ -90,7 +91,8 @@ class ServerProtocol(RequestProtocol):
         self.tasks.add(task)
 
     def offer_socket(self) -> None:
-        self.scope["extensions"][UPGRADE] = self.hand_over  # type: ignore[assignment]  # no dict
+        offers: dict[str, object] = {UPGRADE: self.hand_over, GIVE_AWAY: self.give_away}
+        self.scope["extensions"].update(offers)  # type: ignore[arg-type]  # no dicts
 
     def hand_over(self, headers: list[RawHeader], make: MakeSuccessor[S]) -> S:
         """Answer 101 to the running request, and hand the connection over: see `Upgrade`."""
@@ -110,11 +112,37 @@ class ServerProtocol(RequestProtocol):
             self.open_connections.replace_connection(self, protocol)
         self.flow.resume_reading()
         protocol.continue_on(self.transport, self._socket_bytes, is_behind=self.is_behind)
-        # The cycle stays while the socket is open, and nothing else of the request's protocol.
+        self._end_cycle()
+        return protocol
+
+    def give_away(self, send: Callable[[int], bool]) -> bool:
+        """Give the connection to another process, see `GiveAway`. It does not end with our copy of it."""
+        if self._socket_bytes:
+            raise InvalidRequest(
+                "Nothing may follow this request before it is answered.", code="invalid_http"
+            )
+        if self.is_ending or self.transport.is_closing() or self.count_unsent():
+            return False
+        self.flow.pause_reading()
+        descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+        try:
+            is_sent = send(descriptor)
+        finally:
+            os.close(descriptor)
+        if not is_sent:
+            self.flow.resume_reading()
+            return False
+        self._phase_timer.close()
+        self.on_gone = None
+        self._end_cycle()
+        self.transport.close()
+        return True
+
+    def _end_cycle(self) -> None:
+        """Note that another protocol goes on. The cycle stays, and nothing else of the request's protocol."""
         self.cycle.response_started = self.cycle.response_complete = True
         self.cycle.scope["extensions"] = {}
         self.cycle.on_response = nothing_to_do
-        return protocol
 
     def on_response_complete(self) -> None:
         """Watch the rest of the answer: the application has ended, and no longer sees that the client

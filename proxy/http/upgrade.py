@@ -16,6 +16,10 @@ UPGRADE = "voxgate.upgrade"
 """The ASGI extension of a GET that may become a WebSocket: an `Upgrade`."""
 
 
+GIVE_AWAY = "voxgate.give_away"
+"""The ASGI extension of such a GET with which another process goes on: a `GiveAway`."""
+
+
 class Successor(OpenConnection, Protocol):
     """The protocol that goes on. It gets the limits of the one before."""
 
@@ -35,4 +39,11 @@ MakeSuccessor = Callable[[Config, ServerState, int], S]
 class Upgrade(Protocol):
     def __call__(self, headers: list[RawHeader], make: MakeSuccessor[S], /) -> S:
         """Answer 101 with these headers, and hand the connection over."""
+        ...
+
+
+class GiveAway(Protocol):
+    def __call__(self, send: Callable[[int], bool], /) -> bool:
+        """Give the connection away, unanswered, by its descriptor. Return False if `send` does not take it.
+        Raises InvalidRequest if bytes follow the request."""
         ...

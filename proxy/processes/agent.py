@@ -1,33 +1,34 @@
 """`voxgate host`: engines for gateways on other machines. It is a supervisor of hosts, without workers.
 
-It has no database, no vault and no master key. Gateways watch it, and send their work to the processes of its
-engines, each of which has its own port.
+It has no database, no vault and no master key. It dials its gateways, which watch it, and send their work to
+the processes of its engines over the links.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import signal
-import socket
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
+import msgspec
 import structlog
 
-from proxy.config.clusters import HostAddress, HostSection, parse_address
+from proxy import __version__
+from proxy.config.clusters import Gateway, HostSection
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
-from proxy.hosts.cluster.certificates import UnusableCertificates, read_pair
-from proxy.hosts.cluster.host_credentials import server_credentials
+from proxy.helpers.child import Child
+from proxy.helpers.child_supervisor import ChildSupervisor
 from proxy.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -45,13 +46,14 @@ from proxy.hosts.cluster.messages import (
     method,
 )
 from proxy.hosts.figures import host_metrics
-from proxy.hosts.host import HostPlace
+from proxy.hosts.host import named_sockets_in
 from proxy.hosts.host_list import EngineSwitch, Hosts
+from proxy.hosts.links.link_messages import AGENT, BeginDialling
 from proxy.http.metrics_page import MetricsPage, WorkerMetrics
-from proxy.processes.host_announcement import announce_host
+from proxy.processes.runtime import runtime_base
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
-from speech_engine.host.cluster_messages import HostTls, Watched
+from speech_engine.host.cluster_messages import Watched
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.process_rights import forbid_dumps
 
@@ -67,45 +69,6 @@ _ENDED_S = 1.0
 """The time in which gateways read that the hosts have ended."""
 
 _log = structlog.get_logger()
-
-
-class ProcessPorts:
-    """Chooses the address of each process of a host: its start gets the next free port after that of
-    `listen`."""
-
-    def __init__(self, section: HostSection) -> None:
-        self._section = section
-        self._listen = parse_address(section.listen)
-        self._next_offset = 0
-
-    def __call__(self, _name: str) -> HostPlace:
-        section, listen = self._section, self._listen
-        tls = None
-        if section.certificate:
-            try:
-                tls = HostTls(*read_pair(section, "host"))
-            except UnusableCertificates as error:
-                raise OSError(errno.EINVAL, f"[host] {error}") from None
-        for _ in range(section.ports):
-            port = listen.port + 1 + self._next_offset % section.ports
-            self._next_offset += 1
-            if _is_port_free(HostAddress(listen.name, port)):
-                announced = section.announced_address._replace(port=port)
-                address = HostAddress(listen.name, port)
-                return HostPlace(str(address), str(announced), tls, is_watched=True)
-        first, last = listen.port + 1, listen.port + section.ports
-        raise OSError(errno.EADDRINUSE, f"all ports from {first} to {last} are in use")
-
-
-def _is_port_free(address: HostAddress) -> bool:
-    family = socket.AF_INET6 if ":" in address.name else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(tuple(address))
-        except OSError:
-            return False
-    return True
 
 
 class _Watcher:
@@ -234,16 +197,21 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
 
 
 class Agent:
-    def __init__(self, config: Config, specs: tuple[HostedEngineSpec, ...]) -> None:
-        self._config = config
+    """A host. Its own processes and those of its engines have their sockets in a `folder`."""
+
+    def __init__(self, config: Config, specs: tuple[HostedEngineSpec, ...], folder: Path) -> None:
+        self._config, self._folder = config, folder
         environ = environ_for_hosts(os.environ, config.secrets)
         self._hosts = Hosts(
-            specs, ProcessPorts(config.host), lambda state: self._service.tell_state(state), environ
+            specs, named_sockets_in(folder), lambda state: self._service.tell_state(state), environ
         )
         self._engines = tuple(spec.name for spec in specs)
         self._switch = EngineSwitch(self._hosts)
         self._service = AgentService(self._hosts, self._switch)
         self._stop_requested = asyncio.Event()
+        self._dialling = ChildSupervisor(
+            "dialling", self._begin_dialling, lambda *_state: None, lambda _message: None
+        )
         self._page = MetricsPage(
             config.server.metrics,
             workers=0,
@@ -267,38 +235,32 @@ class Agent:
         hosts_task = asyncio.create_task(self._hosts.run())
         stop_wait = asyncio.create_task(self._stop_requested.wait())
         side_tasks = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
-        announcement = announce_host(self._config.host, self._service.machine, self._engines)
-        announcement_task = asyncio.create_task(announcement)
-        announce(self._config.host.listen)
+        dialling_task = asyncio.create_task(self._dialling.run())
+        announce(", ".join(self._config.host.gateways))
         try:
             await asyncio.wait([hosts_task, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
             if not hosts_task.done():
-                announcement_task.cancel()
                 await self._drain()
             await hosts_task
         finally:
-            for task in (stop_wait, announcement_task, *side_tasks):
+            await self._dialling.stop(0.0)
+            for task in (stop_wait, dialling_task, *side_tasks):
                 task.cancel()
             await server.stop(None)
             self._page.stop()
         return 0
 
+    async def _begin_dialling(self) -> Child:
+        section, child = self._config.host, await Child.start("proxy.processes.dialling")
+        names = (self._service.machine, __version__, self._engines, str(self._folder), section.authority)
+        child.send(BeginDialling(section.gateways, section.api_key, *names))
+        return child
+
     def _bind(self) -> Any:
-        section = self._config.host
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._service,))
-        address = str(parse_address(section.listen))
-        try:
-            if section.certificate:
-                credentials = server_credentials(section)
-                server.add_secure_port(address, credentials)
-            else:
-                server.add_insecure_port(address)
-        except UnusableCertificates as error:
-            raise CannotServe(f"[host] {error}") from None
-        except RuntimeError:
-            raise CannotServe(f"host.listen: cannot listen on {address}; is another process there?") from None
+        server.add_insecure_port(messages.target(str(self._folder / f"{AGENT}.sock")))
         return server
 
     async def _drain(self) -> None:
@@ -321,6 +283,19 @@ async def _no_worker_metrics() -> list[WorkerMetrics]:
     return []
 
 
+def host_that_joins(section: HostSection, url: str, environ: Mapping[str, str]) -> HostSection:
+    """Return [host] for `--join`. Raises CannotServe without a key, or for no address of a gateway."""
+    key = environ.get("VOXGATE_HOST_KEY", "") or section.api_key
+    if not key:
+        raise CannotServe("VOXGATE_HOST_KEY is missing: a key of voxgate keys create --role host")
+    joining = msgspec.structs.replace(section, gateways=(url,), api_key=key)
+    try:
+        msgspec.convert(joining.gateways, tuple[Gateway, ...])
+    except msgspec.ValidationError:
+        raise CannotServe(f"--join: {url} is no https://NAME; only loopback does without TLS") from None
+    return joining
+
+
 def run_host(
     config: Config,
     specs: tuple[HostedEngineSpec, ...],
@@ -329,8 +304,8 @@ def run_host(
     ends_with_stdin: bool,
 ) -> int:
     """Run until SIGTERM or Ctrl-C. Return the exit status, or raise CannotServe."""
-    if not config.host.listen:
-        raise CannotServe("host.listen: is missing; it is the address for gateways, such as 10.0.0.5:7070")
+    if not config.host.gateways:
+        raise CannotServe("host.gateways: is missing; or give --join https://GATEWAY")
     if not specs:
         raise CannotServe("engines: this host has none; add an [engines.NAME] that runs in a host")
     if not forbid_dumps():
@@ -338,9 +313,11 @@ def run_host(
     with ExitStack() as stack:
         # Several `voxgate host` on one machine share this folder, because it has the models.
         stack.enter_context(data_folder.lock_data_folder(Path(config.data), is_shared=True))
+        made = tempfile.TemporaryDirectory(prefix="voxgate-", dir=runtime_base(), ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(made))
 
         async def run() -> int:
             # The agent is made in the loop, because gRPC's server belongs to the loop in which it is made.
-            return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
+            return await Agent(config, specs, folder).run(announce, ends_with_stdin=ends_with_stdin)
 
         return asyncio.run(run())

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Protocol
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.app import Worker
 from proxy.config.config_toml import Config
@@ -40,14 +41,30 @@ class Front(Protocol):
     async def run(self) -> None: ...
 
 
+_PATHS_OF_WORKERS = ("/cluster/link", "/healthz", "/readyz")
+
+
+def _links_alone(app: ASGIApp) -> ASGIApp:
+    """Return an app that answers hosts and health checks, as a `voxgate worker` does."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") in _PATHS_OF_WORKERS:
+            await app(scope, receive, send)
+        else:
+            await PlainTextResponse("A worker takes the links of hosts alone.\n", 404)(scope, receive, send)
+
+    return answer
+
+
 class HttpFront:
-    """Serves clients on the server's port."""
+    """Serves clients on the server's port, or hosts on that of a worker."""
 
     def __init__(self, worker: Worker, config: Config, http: socket.socket) -> None:
         self._http, self._features = http, worker.open_features.features
         self._connections = OpenConnections(config.server, worker.metrics.connections)
         protocol = server_protocol(config.server, self._connections)
-        self._server = uvicorn_server(worker.public, protocol, _drain_seconds(config))
+        app = worker.public if config.serves else _links_alone(worker.public)
+        self._server = uvicorn_server(app, protocol, _drain_seconds(config))
 
     def revise(self, config: Config) -> None:
         self._connections.revise_limits(config.server)
@@ -71,10 +88,11 @@ class HttpFront:
 
 
 class WorkFront:
-    """Works on queued tasks, and serves no requests. At its end, running tasks may use the drain."""
+    """Works on queued tasks, and serves no requests but links of hosts. At its end, running tasks may use the
+    drain."""
 
-    def __init__(self, task_kinds: Sequence[Tasks], config: Config) -> None:
-        self._task_kinds = task_kinds
+    def __init__(self, task_kinds: Sequence[Tasks], config: Config, links: HttpFront | None = None) -> None:
+        self._task_kinds, self._links = task_kinds, links
         self._stop_requested = asyncio.Event()
         self.revise(config)
 
@@ -87,13 +105,18 @@ class WorkFront:
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:
             self._drain_s = within_s
+        if self._links is not None:
+            self._links.stop(1)
         for kind in self._task_kinds:
             kind.stop_taking()
         self._stop_requested.set()
 
     async def run(self) -> None:
+        serving = [] if self._links is None else [asyncio.create_task(self._links.run())]
+        await asyncio.sleep(0)  # uvicorn takes the signals at its start, and gives them back at its end
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
         await self._stop_requested.wait()
+        await asyncio.gather(*serving)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
                 for kind in self._task_kinds:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from proxy.config.config_toml import Config, ConfigError
+from proxy.config.config_toml import Config, ConfigError, listener_of
 from proxy.config.reload import Reload, dropped_plans, merge_config
 from proxy.engines.registry import Registry
 from proxy.errors import CannotServe
@@ -59,8 +59,8 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
     with ExitStack() as stack:
         stack.enter_context(data_folder.lock_data_folder(Path(config.data)))
         http = None
-        if config.serves:
-            http = stack.enter_context(runtime.open_listener(config.server.host, config.server.port))
+        if (listener := listener_of(config)) is not None:
+            http = stack.enter_context(runtime.open_listener(*listener))
         folder = stack.enter_context(runtime.runtime_folder(Path(config.data)))
         control = stack.enter_context(runtime.control_socket(folder))
         _log_warnings(config)
@@ -75,10 +75,13 @@ def is_running(config: Config) -> bool:
 def _log_warnings(config: Config) -> None:
     for remark in config.warnings:
         _log.warning("config.read.warned", key=remark.key, reason=remark.text)
+    if config.used_clusters and listener_of(config) is None:
+        why = "is missing: no host can dial this worker, so its clusters have none"
+        _log.warning("config.read.warned", key="server.links", reason=why)
 
 
 class Supervisor:
-    """`http` is None for `voxgate worker`, which has no port."""
+    """`http` is None for a `voxgate worker` that takes no links of hosts."""
 
     def __init__(
         self,

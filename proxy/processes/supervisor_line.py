@@ -11,11 +11,12 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from proxy.access.callers import key_fault
 from proxy.app import Worker
 from proxy.config.config_toml import Config
 from proxy.errors import UpstreamFailed
 from proxy.processes.fronts import Front
-from proxy.storage import accounts
+from proxy.storage import accounts, key_records
 from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry import logs
@@ -130,7 +131,7 @@ class SupervisorInbox:
                     worker.server_state.failed_workers[failed_worker] = reason
                 case pipe_messages.MetricsQuestion(question):
                     self._pipe.send(pipe_messages.MetricsReport(question, worker.metrics.page_text()))
-                case pipe_messages.PlansQuestion() | pipe_messages.ForgetQuestion() as question:
+                case question if isinstance(question, pipe_messages.Question):
                     # In a task, since the database and the end of streams may be slow.
                     task = asyncio.create_task(_send_reply(self._pipe, worker, question))
                     self._answer_tasks.add(task)
@@ -156,18 +157,21 @@ def config_of_revision(revision: pipe_messages.Revision) -> Config:
     return msgspec.msgpack.decode(revision.config, type=Config)
 
 
-async def _send_reply(
-    pipe: ParentPipe, worker: Worker, question: pipe_messages.PlansQuestion | pipe_messages.ForgetQuestion
-) -> None:
+async def _send_reply(pipe: ParentPipe, worker: Worker, question: pipe_messages.Question) -> None:
     if isinstance(question, pipe_messages.ForgetQuestion):
         # `forget` reads neither the account nor the beginning.
         tombstone = Tombstone(subject=question.subject, account="", digests=question.digests, began=0)
         pipe.send(pipe_messages.VoiceForgotten(question.question, await worker.erasing.forget(tombstone)))
         return
     try:
-        names_in_use = await accounts.plans_in_use(worker.store)
+        if isinstance(question, pipe_messages.KeysQuestion):
+            found, now = await key_records.find_by_ids(worker.store, question.keys), await worker.store.now()
+            live = {key for key, record in found.items() if key_fault(record, now) is None}
+            dead = tuple(key for key in question.keys if key not in live)
+            pipe.send(pipe_messages.DeadKeys(question.question, dead))
+        elif isinstance(question, pipe_messages.PlansQuestion):
+            names_in_use = await accounts.plans_in_use(worker.store)
+            names = tuple(name for name in question.names if name in names_in_use)
+            pipe.send(pipe_messages.PlansInUse(question.question, names))
     except StorageFailed as error:
-        _log.error("storage.failed", reason=str(error))
-        return  # no answer: the supervisor leaves everything as it is
-    names = tuple(name for name in question.names if name in names_in_use)
-    pipe.send(pipe_messages.PlansInUse(question.question, names))
+        _log.error("storage.failed", reason=str(error))  # no answer: the supervisor leaves all as it is

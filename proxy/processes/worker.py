@@ -1,7 +1,7 @@
 """A worker's process: `python -m proxy.processes.worker PIPE_FD NUMBER [HTTP_FD] [CONTROL_FD]`.
 
 The supervisor alone starts it. Worker 0 has the control socket, and makes the dev key. A `voxgate worker` has
-no HTTP.
+HTTP for the links of hosts alone.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from proxy.app import Worker, open_worker
 from proxy.audio import libraries
 from proxy.catalogue.cluster import LeaderTask
 from proxy.config.addresses import is_local
-from proxy.config.config_toml import Config
+from proxy.config.config_toml import Config, listener_of
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.errors import CannotServe
-from proxy.http.open_connections import raise_file_limit
+from proxy.helpers.file_limit import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
 from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, config_of_revision
@@ -65,7 +65,7 @@ def main() -> None:
     raise_file_limit()
     sys.setswitchinterval(THREAD_SWITCH_S)
     sockets_left = [socket.socket(fileno=each) for each in sockets]
-    http = sockets_left.pop(0) if config.serves else None
+    http = None if listener_of(config) is None else sockets_left.pop(0)
     try:
         uvloop.run(_serve(pipe, config, http, sockets_left, revision))
     except (CannotServe, StorageFailed, OSError) as error:
@@ -111,22 +111,25 @@ async def _serve(
     if _has_local_engine(config, plugins):
         libraries.load_libraries()
     line = SupervisorLine(pipe)
-    host, port = ("", 0) if http is None else http.getsockname()[:2]
+    host, port = http.getsockname()[:2] if http is not None and config.serves else ("", 0)
     orders = (line.reload_config, line.spread_erasure, line.switch_engine)
     link = ServerLink(revision.machine, host, port, *orders, line.ask, pipe.send)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.request_engine)
         await _revoke_dev_key(worker, config)
         _collect_seldom()
-        task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
-        front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
+        task_kinds = [kind for kind in worker.task_kinds if config.serves or kind.is_for_workers]
+        served = None if http is None else HttpFront(worker, config, http)
+        front: Front = (
+            served if config.serves and served is not None else WorkFront(task_kinds, config, served)
+        )
         control_server = uvicorn_server(worker.control, server_protocol(config.server), drain_s=1)
         side_tasks = [
             asyncio.create_task(inbox.follow_messages(worker, front, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
         side_tasks += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
-        if control and http is not None:
+        if control and config.serves:
             # Only worker number 0 of a server has both sockets.
             tasks_of_one_server: list[LeaderTask] = [
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),

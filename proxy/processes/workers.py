@@ -151,7 +151,7 @@ class Workers:
         match message:
             case pipe_messages.Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case pipe_messages.MetricsReport() | pipe_messages.PlansInUse() | pipe_messages.VoiceForgotten():
+            case _ if isinstance(message, pipe_messages.Reply):
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():
                     answer.set_result((number, self._children[number].generation, message))

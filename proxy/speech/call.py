@@ -359,10 +359,10 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
 
     def ignored_fields(self) -> tuple[str, ...]:
         request, speakers = self.request, self.totals.speaking_candidates
-        names, infos = {*request.ignored}, [each.model.info for each in speakers]
-        names.update(*[each.ignores for each in speakers])
-        names.update(name for name, _ in request.extra for each in infos if name not in each.client_fields)
-        if request.instructions and not all(each.max_instructions for each in infos):
+        names = {*request.ignored}.union(*[each.ignores for each in speakers])
+        taken = [{name for model in each.models for name in model.info.client_fields} for each in speakers]
+        names.update(name for name, _ in request.extra for each in taken if name not in each)
+        if request.instructions and not all(each.model.info.max_instructions for each in speakers):
             names.add("instructions")
         return tuple(sorted(names))
 

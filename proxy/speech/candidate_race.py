@@ -228,7 +228,8 @@ class FirstAudio:
             # No candidate follows, so what the engine has begun goes on while nobody waits for its slot.
             attempt.deadline = stream.deadline.go_on(IDLE_S, partial(self._engines.has_line, model.engine))
         if stream.candidate.post is not None:
-            return self._open_post(self._catalogue, call.totals.attempts, attempt, stream, job)
+            fields = call.request.extra
+            return self._open_post(self._catalogue, call.totals.attempts, attempt, stream, job, fields)
         if source is None:
             return engine.open(Speak(job), attempt.note_dispatch), None
         pcm = PcmInMemory(source.pcm, SOURCE_HZ)

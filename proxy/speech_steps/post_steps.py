@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from proxy.config.reader import did_you_mean
 from proxy.engines.source import LiveEngine
 from proxy.speech.attempt import Attempt
 from proxy.speech.candidate_stream import CandidateStream
+from proxy.speech.client_fields import Extra, decode_extra, extra_of
 from proxy.speech_steps.post_stream import FirstSpeech, PostStream, as_server_fault
 from speech_engine import Convert, EngineUnavailable, EngineVoice, Speak, SpeechJob
 from speech_engine.host.engine_stream import EngineStream
@@ -65,17 +67,20 @@ def open_post(
     attempt: Attempt,
     stream: CandidateStream,
     job: SpeechJob,
+    fields: Extra,
 ) -> tuple[EngineStream, FirstSpeech]:
     """Open the engine of an attempt, and at its first sound the one that repeats it, as another attempt.
 
-    Return the events, and the sound that they repeat. Raises RepeaterAway if the repeating engine is known to
-    be away, before speech is paid for.
+    Return the events, and the sound that they repeat. `fields` are the engine-specific ones of the request:
+    each engine gets its own. Raises RepeaterAway if the repeating engine is known to be away, before speech
+    is paid for.
     """
     candidate, engines = stream.candidate, catalogue.live
     post = candidate.post
     assert post is not None
+    extra = decode_extra(extra_of(fields, post.model.info))
     try:
-        engines[post.model.engine].check_available(Convert(_post_job(job, candidate, post)))
+        engines[post.model.engine].check_available(Convert(_post_job(job, candidate, post, extra)))
     except EngineUnavailable as error:
         raise as_server_fault(error) from None
 
@@ -90,13 +95,13 @@ def open_post(
             given_sound=spoken,
         )
         attempts.append(second)
-        second_job = _post_job(stream.job_with_deadline(), candidate, post)
+        second_job = _post_job(stream.job_with_deadline(), candidate, post, extra)
         engine = engines[post.model.engine]
         second.watch(stream.deadline, engine, second_job, provider_waits.LAST_SILENT_S)
         return engine.open(Convert(second_job), second.note_dispatch, spoken)
 
     first = engines[candidate.model.engine].open(Speak(_first_job(job, candidate)), attempt.note_dispatch)
-    events = PostStream(first, open_second, hears_all_first=post.model.info.hears_all_first)
+    events = PostStream(first, open_second, hears_all_first=post.model.info.hears_all_first, options=extra)
     attempt.output = events.spoken
     return events, events.spoken
 
@@ -106,7 +111,7 @@ def _first_job(job: SpeechJob, candidate: Candidate) -> SpeechJob:
     return replace(job, formats=(), pitch=0.0 if candidate.base else job.pitch)
 
 
-def _post_job(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
+def _post_job(job: SpeechJob, candidate: Candidate, post: PostSpeaker, extra: dict[str, Any]) -> SpeechJob:
     """Return the job of the engine that repeats a candidate's speech: about as long, without a text."""
     most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
     return replace(
@@ -124,5 +129,5 @@ def _post_job(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> Speech
         step="",
         follows_s=0.0,
         instructions="",
-        extra={},
+        extra=extra,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 
 import speech_engine
 from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS, SoundFailed
@@ -160,12 +160,21 @@ class PostStream:
 
     The second engine is opened at the first sound, so that it takes no slot before. A failure of the first
     engine is raised after the sound that was made before it. It is raised at once if the second engine
-    `hears_all_first`: it has made no sound yet, so another candidate may speak.
+    `hears_all_first`: it has made no sound yet, so another candidate may speak. `options` are the fields of
+    the request that the second engine gets.
     """
 
-    def __init__(self, first: EngineStream, repeat: Repeat, *, hears_all_first: bool = False) -> None:
+    def __init__(
+        self,
+        first: EngineStream,
+        repeat: Repeat,
+        *,
+        hears_all_first: bool = False,
+        options: Container[str] = (),
+    ) -> None:
         self.spoken = FirstSpeech(ends_only_whole=hears_all_first)
         self._hears_all_first = hears_all_first
+        self._options = options
         self._first = first
         self._repeat = repeat
         self._reading: asyncio.Task[None] | None = None
@@ -188,7 +197,7 @@ class PostStream:
             except EngineError as error:
                 self._is_over = True
                 self._raise_first_failure()
-                raise as_server_fault(error) from None
+                raise as_server_fault(error, self._options) from None
         return self._ready.popleft()
 
     async def close(self) -> None:
@@ -300,9 +309,12 @@ async def _wait_for_end(task: asyncio.Task[Event | None]) -> None:
         task.exception()  # so that asyncio does not log it as never retrieved
 
 
-def as_server_fault(error: EngineError) -> EngineError:
-    """Return the error of the repeating engine in a form that does not blame the request."""
+def as_server_fault(error: EngineError, options: Container[str] = ()) -> EngineError:
+    """Return the error of the repeating engine in a form that does not blame the request, except for its
+    `options`."""
     if isinstance(error, HostLost):
+        return error
+    if isinstance(error, speech_engine.UnsupportedOption) and error.detail in options:
         return error
     if isinstance(
         error, (speech_engine.EngineUnavailable, speech_engine.EngineBusy, speech_engine.EngineCannot)

@@ -140,7 +140,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
         slots = Slots(engine.slots, begin.queue, batch)
         pulse.load = partial(_load, slots)
         server = HostServer(engine, slots, log, pulse, suspects, sample_cache, device)
-        async with serving(server, begin.address, begin.tls) as transport:
+        async with serving(server, begin.address) as transport:
             # Only now: loading a model may need rights that speaking does not.
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)

@@ -1,24 +1,14 @@
-"""The messages on pipes about clusters: the certificates, the load and the watch of a host, and the reports
-of a gateway's worker to its supervisor."""
+"""The messages on pipes about clusters: the load and the watch of a host, and the reports of a gateway's
+worker to its supervisor."""
 
 from __future__ import annotations
 
 import msgspec
 
-from speech_engine.redacted import Redacted
-
 UNWATCHED_S = 15.0
 """The silence of the supervisor after which a host forgets."""
 FORGOTTEN_S = 20.0
 """The time after which a lost host has forgotten, even if its machine notices the loss 4 s late."""
-
-
-class HostTls(Redacted, msgspec.Struct, frozen=True):
-    """The files of a host for mutual TLS, each in PEM. It trusts the clients of `authority`."""
-
-    certificate: bytes
-    key: bytes
-    authority: bytes
 
 
 class HostLoad(msgspec.Struct, frozen=True):
@@ -44,18 +34,10 @@ class ProcessJobs(msgspec.Struct, frozen=True, tag="process_jobs"):
     sharers: int
 
 
-class AnnouncedHost(msgspec.Struct, frozen=True):
-    """A host that lives: the NAME:PORT of its agent, and its engines."""
-
-    address: str
-    engines: tuple[str, ...]
-
-
 class ClusterNews(msgspec.Struct, frozen=True, tag="cluster_news"):
-    """Worker 0's message, every few seconds: the ids of the living gateways, and the announced hosts."""
+    """Worker 0's message, every few seconds: the ids of the living gateways."""
 
     gateways: tuple[str, ...]
-    hosts: tuple[AnnouncedHost, ...] = ()
 
 
 class TombstonesRead(msgspec.Struct, frozen=True, tag="tombstones_read"):

@@ -12,7 +12,7 @@ import msgspec
 from speech_engine.bounds import MOST_JOBS, Line, Text
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
-from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls, ProcessJobs
+from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, ProcessJobs
 from speech_engine.redacted import Redacted
 
 
@@ -34,7 +34,6 @@ class BeginHost(Redacted, msgspec.Struct, frozen=True, tag="begin_host"):
     device: str = "cpu"
     devices: tuple[DeviceKind, ...] = ("cpu",)
     memory_gb: float | None = None
-    tls: HostTls | None = None
     is_watched: bool = False
 
 
@@ -186,6 +185,18 @@ class PlansInUse(msgspec.Struct, frozen=True, tag="plans_in_use"):
     names: tuple[str, ...]
 
 
+class KeysQuestion(msgspec.Struct, frozen=True, tag="keys_asked"):
+    """A question to a worker: which of these keys are dead? They are those of links."""
+
+    question: int
+    keys: tuple[str, ...]
+
+
+class DeadKeys(msgspec.Struct, frozen=True, tag="dead_keys"):
+    question: int
+    keys: tuple[str, ...]
+
+
 class ReloadQuestion(msgspec.Struct, frozen=True, tag="reload_asked"):
     """A worker's question: read the configuration again, and report the result."""
 
@@ -266,9 +277,9 @@ class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
     """Serve on, and let load balancers and clients know that the server is about to end."""
 
 
-Question = MetricsQuestion | PlansQuestion | ForgetQuestion
+Question = MetricsQuestion | PlansQuestion | ForgetQuestion | KeysQuestion
 HostNews = HostState | ProcessJobs
-Reply = MetricsReport | PlansInUse | VoiceForgotten
+Reply = MetricsReport | PlansInUse | VoiceForgotten | DeadKeys
 WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord | ClusterWord
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
 _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | SupervisorAnswer

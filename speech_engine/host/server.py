@@ -14,7 +14,6 @@ from speech_engine import Engine
 from speech_engine.device import CPU, Device
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable, VoiceNotFound
 from speech_engine.host import messages
-from speech_engine.host.cluster_messages import HostTls
 from speech_engine.host.devices import peak_gb
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
@@ -249,7 +248,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships n
 
 
 @asynccontextmanager
-async def serving(server: HostServer, address: str, tls: HostTls | None = None) -> AsyncIterator[Any]:
+async def serving(server: HostServer, address: str) -> AsyncIterator[Any]:
     """Serve on an address while the block runs; yield the transport, whose `stop(grace)` drains.
 
     Raises RuntimeError if another process has the port.
@@ -257,12 +256,7 @@ async def serving(server: HostServer, address: str, tls: HostTls | None = None) 
     # Otherwise the kernel would divide the connections between two processes on one port.
     transport = grpc.aio.server(options=[*messages.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)])
     transport.add_generic_rpc_handlers((_Handlers(server),))
-    if tls is None:
-        transport.add_insecure_port(messages.target(address))
-    else:
-        pair = [(tls.key, tls.certificate)]
-        credentials = grpc.ssl_server_credentials(pair, tls.authority, require_client_auth=True)
-        transport.add_secure_port(address, credentials)
+    transport.add_insecure_port(messages.target(address))
     await transport.start()
     try:
         yield transport

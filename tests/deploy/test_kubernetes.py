@@ -19,7 +19,6 @@ from openapi_schema_validator import OAS30Validator
 from proxy.config.config_toml import load
 from proxy.config.sections import Config
 from proxy.feature_list import all_sections
-from proxy.hosts.cluster import authorities
 from tests.clients import environments
 from tests.commands import command
 from tests.programs import present
@@ -37,7 +36,6 @@ _ENVIRON = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "MASTER_KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
     **dict.fromkeys(("VAULT_ACCESS_KEY", "VAULT_SECRET_KEY", "VOXGATE_HOST_KEY"), "secret"),
-    "VOXGATE_HOST__ADDRESS": "10.1.2.3",
     "VOXGATE_SERVER__HOST": "0.0.0.0",
 }
 
@@ -136,7 +134,7 @@ def test_a_wrong_field_is_found() -> None:
 def created_secrets() -> Iterator[tuple[str, set[str]]]:
     """Those of the README's commands, with the files or keys in them."""
     for name, rest in re.findall(r"create secret generic (\S+) ((?:.*\\\n)*.*)", README):
-        yield name, set(re.findall(r"--from-(?:file certificates/|literal )([\w.-]+)", rest))
+        yield name, set(re.findall(r"--from-literal ([\w.-]+)", rest))
 
 
 def test_the_readme_makes_all_that_pods_need() -> None:
@@ -144,29 +142,18 @@ def test_the_readme_makes_all_that_pods_need() -> None:
     keyed = re.findall(r"secretKeyRef:\n +key: (\S+)\n +name: (\S+)", yaml.safe_dump_all(every()))
     assert all(key in secrets[name] for key, name in keyed)
     boxes = [box for pod in pods() for box in pod["containers"]]
-    volumes = [volume for pod in pods() for volume in pod.get("volumes", ()) if "projected" in volume]
-    sources = [source for volume in volumes for source in volume["projected"]["sources"]]
-    used = {source["secret"]["name"] for source in sources if "secret" in source}
-    used |= {source["secretRef"]["name"] for box in boxes for source in box.get("envFrom", ())}
+    volumes = [volume for pod in pods() for volume in pod.get("volumes", ()) if "configMap" in volume]
+    used = {source["secretRef"]["name"] for box in boxes for source in box.get("envFrom", ())}
     assert used | {name for _, name in keyed} == secrets.keys()
     maps = {one["metadata"]["name"] for one in every() if one["kind"] == "ConfigMap"}
-    assert {source["configMap"]["name"] for source in sources if "configMap" in source} == maps
+    assert {volume["configMap"]["name"] for volume in volumes} == maps
     pushed = set(re.findall(r"^\$ docker push (\S+)$", README, re.MULTILINE))
     assert {box["image"] for box in boxes} == pushed
 
 
 def read_config(name: str, folder: Path, **environ: str) -> Config:
-    """A folder's configuration, where its pods have it: beside the certificates of their Secret."""
-    authorities.make(folder)
     (folder / "config.toml").write_text((FOLDER / name / "config.toml").read_text())
-    config = load(all_sections(), folder / "config.toml", {**_ENVIRON, **environ})
-    [section] = [config.host] if config.host.listen else config.clusters.values()
-    files = {Path(file).name for file in (section.certificate, section.key, section.authority)}
-    assert (
-        files
-        == dict(created_secrets())["gateway-certificates" if name == "gateways" else "host-certificates"]
-    )
-    return config
+    return load(all_sections(), folder / "config.toml", {**_ENVIRON, **environ})
 
 
 def engines(name: str) -> Any:
@@ -187,28 +174,24 @@ def test_gateways_are_ready_find_hosts_and_end_in_time(
     probe = box["readinessProbe"]
     assert probe["httpGet"] == {"path": "/readyz", "port": "http"}
     assert probe["failureThreshold"] * probe["periodSeconds"] < server.drain_lag_s
-    service = find("hosts", "Service")
-    assert service["spec"]["clusterIP"] == "None"
-    [port], [cluster] = service["spec"]["ports"], config.clusters.values()
-    assert cluster.hosts == (f"{service['metadata']['name']}:{port['port']}",)
+    assert {*config.clusters} == {config.engines[name].cluster for name in engines("hosts")}
     assert {*engines("hosts"), *engines("ray")} < set(config.engines)
 
 
-def test_hosts_end_in_time_and_let_gateways_in(tmp_path: Path) -> None:
+def test_hosts_end_in_time_and_dial_the_gateways(tmp_path: Path) -> None:
     config = read_config("hosts", tmp_path)
+    assert config.host.gateways == (read_config("gateways", tmp_path).server.public_url,)
     pod = template("hosts")["spec"]
     assert pod["terminationGracePeriodSeconds"] >= config.server.drain_s + _ENDED_S
-    listen, metrics = int(config.host.listen[-4:]), int(config.server.metrics[-4:])
-    [box] = pod["containers"]
-    assert [port["containerPort"] for port in box["ports"]] == [listen, metrics]
-    gateways, prometheus = find("hosts", "NetworkPolicy")["spec"]["ingress"]
-    assert gateways["ports"] == [{"port": listen, "endPort": listen + config.host.ports}]
+    metrics, [box] = int(config.server.metrics[-4:]), pod["containers"]
+    assert [port["containerPort"] for port in box["ports"]] == [metrics]
+    [prometheus] = find("hosts", "NetworkPolicy")["spec"]["ingress"]
     assert prometheus["ports"] == [{"port": metrics}]
     assert find("hosts", "ScaledObject")["spec"]["scaleTargetRef"] == {"name": "hosts"}
 
 
-def test_hosts_of_ray_end_in_time_and_announce_themselves(tmp_path: Path) -> None:
-    assert read_config("ray", tmp_path, VOXGATE_HOST__LISTEN="10.1.2.3:7070").host.gateways
+def test_hosts_of_ray_end_in_time_and_dial_the_gateways(tmp_path: Path) -> None:
+    assert read_config("ray", tmp_path).host.gateways
     service = find("ray", "RayService")
     [application] = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
     arguments = application["args"]
@@ -218,15 +201,13 @@ def test_hosts_of_ray_end_in_time_and_announce_themselves(tmp_path: Path) -> Non
     assert group["template"]["spec"]["terminationGracePeriodSeconds"] >= arguments["drain_s"] + _ENDED_S
 
 
-def test_selectors_find_their_pods_and_hosts_accept_gateways_alone() -> None:
+def test_selectors_find_their_pods() -> None:
     labels = {name: template(name)["metadata"]["labels"] for name in ("gateways", "hosts")}
     for name, own in labels.items():
-        assert find(name, "Service")["spec"]["selector"] == own
+        if name == "gateways":
+            assert find(name, "Service")["spec"]["selector"] == own
         assert find(name, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == own
         assert find(name, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == own
-    for name in ("hosts", "ray"):
-        rule, *_ = find(name, "NetworkPolicy")["spec"]["ingress"]
-        assert rule["from"] == [{"podSelector": {"matchLabels": labels["gateways"]}}]
 
 
 def test_a_policy_names_the_namespaces_from_which_it_lets_in() -> None:

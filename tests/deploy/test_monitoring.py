@@ -49,7 +49,6 @@ plugin = "tone"
 plugin = "tone"
 cluster = "gpu"
 [clusters.gpu]
-hosts = ["127.0.0.1:1"]
 """
 _PARSE = "import json, sys, promql_parser; [promql_parser.parse(each) for each in json.load(sys.stdin)]"
 _METRIC = re.compile(r"\b(voxgate_\w+)(?:\{([^}]*)\})?")

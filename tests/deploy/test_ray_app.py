@@ -1,14 +1,12 @@
 """deploy/ray without Ray: how many hosts there should be, and hosts that are owned. Ray is in tests/soak."""
 
 import os
-import socket
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tests.faults.cluster_hosts import port_range
 from tests.server import VOXGATE
 from tests.tables import each_row
 from tests.waiting import until
@@ -27,7 +25,10 @@ def host_load(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def host_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """What starts hosts, with a configuration for them."""
-    (tmp_path / "config.toml").write_text(f'[server]\ndata = "{tmp_path}/data"\n[engines.tone]\nslots = 8\n')
+    host = '[host]\ngateways = ["http://127.0.0.1:1"]\napi_key = "env:VOXGATE_HOST_KEY"\n'
+    text = f'[server]\ndata = "{tmp_path}/data"\n{host}[engines.tone]\nslots = 8\n'
+    (tmp_path / "config.toml").write_text(text)
+    monkeypatch.setenv("VOXGATE_HOST_KEY", "vg-1")
     monkeypatch.setenv("VOXGATE_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("PATH", str(VOXGATE.parent), prepend=os.pathsep)
     monkeypatch.syspath_prepend(str(FOLDER))
@@ -71,8 +72,7 @@ voxgate_host_waiting_seconds{engine="tone",process="1"} 9.0
 
 
 def test_two_hosts_of_a_machine_share_its_models_and_end_by_request(host_process: ModuleType) -> None:
-    first = port_range()
-    hosts = [host_process.RayHost("tone", "127.0.0.1", first, 20.0) for _ in range(2)]
+    hosts = [host_process.RayHost("tone", 20.0) for _ in range(2)]
     for host in hosts:
         host.wait_until_ready()
         host.check()
@@ -83,18 +83,10 @@ def test_two_hosts_of_a_machine_share_its_models_and_end_by_request(host_process
 
 
 def test_a_host_that_cannot_start_says_so(host_process: ModuleType) -> None:
-    host = host_process.RayHost("another", "127.0.0.1", port_range(), 20.0)
+    host = host_process.RayHost("another", 20.0)
     with pytest.raises(RuntimeError, match="voxgate host ended with status 1"):
         host.wait_until_ready()
     host.end()
-
-
-def test_ports_in_use_are_passed_over(host_process: ModuleType) -> None:
-    first = port_range()
-    with socket.create_server(("127.0.0.1", first + host_process.PORTS - 1)):
-        claim, port = host_process.claim_ports("127.0.0.1", first)
-    with claim:
-        assert port > first
 
 
 def test_a_host_has_neither_the_token_nor_the_modules_of_ray(host_process: ModuleType) -> None:

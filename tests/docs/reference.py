@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -16,6 +17,7 @@ from proxy.config.config_toml import load
 from proxy.feature_list import all_sections
 from proxy.features.models.entries import read_gallery
 from proxy.hosts.cluster.cluster_hosts import ClusterHosts
+from proxy.hosts.cluster.links_child import LinksChild
 from scripts.scatter import core_map
 from speech_engine.licences import terms_of
 from tests.docs import config_reference, found, http_reference, markdown, pages, plugin_reference
@@ -148,7 +150,10 @@ def _metrics_page(server: Server) -> str:
 
 class _Clusters(Collector):
     def collect(self) -> Iterable[Metric]:
-        return ClusterHosts(load(all_sections(), ROOT / "config.toml", {}), lambda _state: None, "").metrics()
+        no_tools: Any = None
+        links, config = LinksChild(no_tools), load(all_sections(), ROOT / "config.toml", {})
+        yield from ClusterHosts(config, lambda _state: None, "", links).metrics()
+        yield from links.metrics()
 
 
 def _commands() -> str:

@@ -1,5 +1,6 @@
-"""docs/machines.md from the certificates to speech from another machine, here with the stand-in engine."""
+"""docs/machines.md from a gateway to speech from another machine, here with the stand-in engine."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -7,53 +8,46 @@ from pathlib import Path
 import pytest
 
 from tests.docs import pages
-from tests.features.cluster.gateways import answers
-from tests.server import ALONE, VOXGATE, free_port, running
+from tests.server import ALONE, VOXGATE, running
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 _PAGE = pages.ROOT / "docs" / "machines.md"
 _FIRST_COMMANDS = [
-    "voxgate certificates make certificates",
-    "voxgate check",
-    "voxgate host",
     "voxgate check",
     "voxgate serve",
-    "voxgate engines",
+    "voxgate accounts create gpus",
+    "voxgate keys create --account gpus --role host --cluster gpu",
+    "export VOXGATE_HOST_KEY=KEY",
+    "voxgate host --join https://speech.example.org",
 ]
 
 
 def test_a_reader_has_speech_from_another_machine(tmp_path: Path) -> None:
-    commands = [line[2:] for block in pages.blocks(_PAGE, "console") for line in block.text.splitlines()]
-    begins = commands.index(_FIRST_COMMANDS[0])
-    assert commands[begins : begins + len(_FIRST_COMMANDS)] == _FIRST_COMMANDS
-    host, gateway = (block.text.replace("xtts", "tone") for block in pages.blocks(_PAGE, "toml")[1:3])
-    port, metrics = free_port(), free_port()
-    host = host.replace("10.0.0.5:7070", f"127.0.0.1:{port}").replace('device = "cuda"\n', "")
-    gateway = gateway.replace("10.0.0.5:7070", f"127.0.0.1:{port}")
-    environ = {**os.environ, "VOXGATE_SERVER__METRICS": f"127.0.0.1:{metrics}"}
-
+    text = _PAGE.read_text()
+    part = tmp_path / "part.md"
+    part.write_text(text[text.index("## Engines on other machines") :])
+    commands = [line[2:] for block in pages.blocks(part, "console") for line in block.text.splitlines()]
+    assert commands[: len(_FIRST_COMMANDS)] == _FIRST_COMMANDS
+    gateway, host, service = (block.text.replace("xtts", "tone") for block in pages.blocks(part, "toml"))
     there, here = tmp_path / "there", tmp_path / "here"
-    for folder, text in ((there, host), (here, ALONE.replace("[engines.tone]\n", "") + gateway)):
+    for folder in (there, here):
         folder.mkdir()
-        (folder / "config.toml").write_text(text)
-    _run(_FIRST_COMMANDS[0], there)
-    (here / "certificates").symlink_to(there / "certificates")
-    _run(_FIRST_COMMANDS[1], there)
-    with subprocess.Popen(
-        [VOXGATE, "host"], cwd=there, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            until(lambda: answers(f"http://127.0.0.1:{metrics}"))
-            with running(here, (here / "config.toml").read_text()) as server:
+    host = host.replace('device = "cuda"\n', "")
+    with running(here, ALONE.replace("[engines.tone]\n", "") + gateway) as server:
+        server.cli("check")
+        server.cli(*_FIRST_COMMANDS[2].split()[1:])
+        key = server.cli(*_FIRST_COMMANDS[3].split()[1:], "--json")
+        service = service.replace("https://speech.example.org", server.url)
+        (there / "config.toml").write_text(f'[server]\nmetrics = ""\n{service}{host}')
+        environ = {**os.environ, "VOXGATE_HOST_KEY": json.loads(key.stdout)["key"]}
+        checked = subprocess.run([VOXGATE, "check"], cwd=there, env=environ, capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stdout
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen([VOXGATE, "host"], cwd=there, env=environ, **quiet) as process:  # type: ignore[call-overload]
+            try:
                 until(lambda: "ready" in server.cli("engines").stdout)
-                server.cli("check")
                 assert server.speech("Hello from another machine.").status_code == 200
-        finally:
-            process.terminate()
-
-
-def _run(command: str, folder: Path) -> None:
-    done = subprocess.run([VOXGATE, *command.split()[1:]], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+            finally:
+                process.terminate()

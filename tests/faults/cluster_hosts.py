@@ -6,49 +6,49 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
 import psutil
 
-from proxy.hosts.cluster.authorities import make
 from tests import forked
+from tests.features.cluster.gateways import nginx
 from tests.server import ALONE, VOXGATE, Process, Server, free_port, running, stop
 
-PORTS = 16
 _AGENT = """
 [server]
 data = "{folder}/data"
 metrics = "127.0.0.1:{metrics}"
 drain_s = 20
-[host]
-listen = "127.0.0.1:{port}"
-ports = {ports}
-certificate = "{certificates}/host.pem"
-key = "{certificates}/host.key"
-authority = "{certificates}/gateways-authority.pem"
 {engines}
 """
-GATEWAY = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"')
-CLUSTER = """
-[clusters.gpu]
-{hosts}
-certificate = "{made}/gateway.pem"
-key = "{made}/gateway.key"
-authority = "{made}/hosts-authority.pem"
+_NGINX = """
+upstream gateways {{ {places} }}
+map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
+server {{
+    listen 127.0.0.1:{port};
+    location = /readyz {{ return 200; }}
+    location / {{
+        proxy_pass http://gateways;
+        proxy_http_version 1.1;
+        proxy_set_header Host $host;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
+        proxy_buffering off;
+        proxy_read_timeout 120s;
+    }}
+}}
 """
-
-
-_OTHER_ADDRESS = "127.0.0.2"
+CLUSTER = "[clusters.gpu]\n"
+GATEWAY = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"') + CLUSTER
 
 
 class Agent(NamedTuple):
     """A `voxgate host`, and the URL of its metrics page."""
 
     process: Process
-    port: int
     metrics: str
     log: Path
 
@@ -60,67 +60,61 @@ class Agent(NamedTuple):
         ]
 
 
+def host_key(server: Server) -> str:
+    """A new key with which hosts join the server's cluster."""
+    with server.control() as control:
+        made = control.post("/admin/keys", json={"account": "dev", "role": "host", "cluster": "gpu"})
+    return str(made.json()["key"])
+
+
 @contextmanager
 def agent(
     folder: Path,
-    certificates: Path,
+    url: str,
+    key: str,
     engines: str = "[engines.tone]\nslots = 8",
     *options: str,
-    port: int = 0,
     program: Sequence[str] = (str(VOXGATE),),
 ) -> Iterator[Agent]:
-    """Starts one on this port or on a free one, waits until it listens, and ends it with SIGTERM."""
+    """Starts one that dials this URL, waits until it runs, and ends it with SIGTERM."""
     folder.mkdir(exist_ok=True)
-    port, metrics, file, log = port or port_range(), free_port(), folder / "config.toml", folder / "host.log"
-    file.write_text(
-        _AGENT.format(
-            folder=folder, metrics=metrics, port=port, ports=PORTS, certificates=certificates, engines=engines
-        )
-    )
+    metrics, file, log = free_port(), folder / "config.toml", folder / "host.log"
+    file.write_text(_AGENT.format(folder=folder, metrics=metrics, engines=engines))
+    environ = {**os.environ, "VOXGATE_HOST_KEY": key}
     with log.open("ab") as errors:
-        words = [*program, "host", "--config", str(file), *options]
+        words = [*program, "host", "--config", str(file), "--join", url, *options]
         process = (
-            subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+            subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environ)
             if "--ends-with-stdin" in options
-            else forked.start(words, os.environ, None, errors.fileno())
+            else forked.start(words, environ, None, errors.fileno())
         )
     assert process.stdout is not None
     assert process.stdout.readline(), log.read_text()
     try:
-        yield Agent(process, port, f"http://127.0.0.1:{metrics}", log)
+        yield Agent(process, f"http://127.0.0.1:{metrics}", log)
     finally:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGCONT)  # one that a test has stopped
         stop(process)
 
 
-def port_range() -> int:
-    """A free port with free ones after it, as far as anybody can know."""
-    while True:
-        first = free_port()
-        if first > 65_000:
-            continue
-        with ExitStack() as stack, suppress(OSError):
-            for port in range(first, first + 5):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
-
-
-def certificates(folder: Path) -> Path:
+@contextmanager
+def gateway(folder: Path, *, more: str = "", models: str = "[models]") -> Iterator[Server]:
     folder.mkdir(exist_ok=True)
-    make(folder)
-    return folder
+    with running(folder, GATEWAY.replace("[models]", models) + more) as server:
+        yield server
 
 
 @contextmanager
-def gateway(
-    folder: Path, certificates: Path, *addresses: str, more: str = "", models: str = "[models]"
-) -> Iterator[Server]:
-    folder.mkdir(exist_ok=True)
-    hosts = ", ".join(f'"{each}"' for each in addresses)
-    cluster = CLUSTER.format(hosts=f"hosts = [{hosts}]", made=certificates)
-    with running(folder, GATEWAY.replace("[models]", models) + cluster + more) as server:
-        yield server
+def balancer(folder: Path, servers: Sequence[Server]) -> Iterator[str]:
+    """Run nginx before gateways, and yield its URL."""
+    port, places = free_port(), "".join(f"server 127.0.0.1:{port_of(each)}; " for each in servers)
+    with nginx(folder, port, _NGINX.format(port=port, places=places)) as url:
+        yield url
+
+
+def port_of(server: Server) -> int:
+    return int(server.url.rpartition(":")[2])
 
 
 def watched(server: Server) -> int:
@@ -132,30 +126,23 @@ def watched(server: Server) -> int:
 
 class Relay:
     """Passes bytes on to a port, or to a Unix socket, until it is `cut`: then it swallows them, and closes
-    nothing. `before_agent`: it has its ports on another address, since gateways dial these."""
+    nothing."""
 
-    def __init__(self, there: int | Path, *, before_agent: bool) -> None:
+    def __init__(self, there: int | Path) -> None:
         self._is_cut = threading.Event()
-        self._servers: dict[socket.socket, int | Path] = {}
-        if before_agent and isinstance(there, int):
-            for port in range(there, there + PORTS + 1):
-                with suppress(OSError):  # a port that another program has is none of the agent's
-                    self._servers[socket.create_server((_OTHER_ADDRESS, port))] = port
-        else:
-            self._servers[socket.create_server(("127.0.0.1", 0))] = there
-        name, self.port = next(iter(self._servers)).getsockname()
-        self.address = f"{name}:{self.port}"
-        self._open: list[socket.socket] = [*self._servers]
-        for server in self._servers:
-            threading.Thread(target=self._accept, args=(server,), daemon=True).start()
+        self._there = there
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
         self._is_cut.set()
 
     def join(self) -> None:
         """Pass on again what comes over new connections. The old ones end, as they have lost bytes."""
-        broken = [each for each in self._open if each not in self._servers]
-        self._open = [*self._servers]
+        broken, self._open = self._open, []
         for each in broken:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -163,20 +150,20 @@ class Relay:
         self._is_cut.clear()
 
     def close(self) -> None:
-        for each in self._open:
+        for each in (self._server, *self._open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
-    def _accept(self, server: socket.socket) -> None:
+    def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                here, _ = server.accept()
+                here, _ = self._server.accept()
                 self._open.append(here)
                 try:
-                    there = _connected(self._servers[server])
+                    there = _connected(self._there)
                 except ConnectionError:
-                    here.close()  # as the host itself would
+                    here.close()  # as the server itself would
                     continue
                 self._open.append(there)
                 for one, other in ((here, there), (there, here)):
@@ -198,8 +185,8 @@ def _connected(to: int | Path) -> socket.socket:
 
 
 @contextmanager
-def relay(there: int | Path, *, before_agent: bool = False) -> Iterator[Relay]:
-    between = Relay(there, before_agent=before_agent)
+def relay(there: int | Path) -> Iterator[Relay]:
+    between = Relay(there)
     try:
         yield between
     finally:

@@ -1,10 +1,8 @@
-"""Engines on other machines: over mutual TLS, killed, stopped, cut off, drained and found again."""
+"""Engines on other machines: over links, killed, stopped, cut off, drained and found again."""
 
 import itertools
 import os
-import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,14 +13,12 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
-from proxy.config.clusters import HostSection
-from proxy.processes.agent import ProcessPorts
 from speech_engine.host.confinement import has_call_filter
 from tests.commands import command
-from tests.faults.cluster_hosts import Agent, Relay, agent, certificates, gateway, relay, watched
+from tests.faults.cluster_hosts import Agent, Relay, agent, gateway, host_key, port_of, relay, watched
 from tests.faults.processes import state
 from tests.faults.streams import stream
-from tests.server import VOXGATE, Server
+from tests.server import Server
 from tests.tables import each_row
 from tests.waiting import until
 
@@ -43,23 +39,21 @@ class Site(NamedTuple):
     server: Server
     agents: tuple[Agent, Agent, Agent]
     relay: Relay
-    certificates: Path
+    key: str
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("cluster")
-    made = certificates(folder / "certificates")
-    with (
-        agent(folder / "one", made, _TONE) as one,
-        agent(folder / "two", made, _TONE) as two,
-        agent(folder / "three", made, _TONE) as three,
-        relay(three.port, before_agent=True) as between,
-    ):
-        addresses = [f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}", between.address]
-        with gateway(folder / "gateway", made, *addresses, more=_SLOW) as server:
+    with gateway(folder / "gateway", more=_SLOW) as server, relay(port_of(server)) as between:
+        key = host_key(server)
+        with (
+            agent(folder / "one", server.url, key, _TONE) as one,
+            agent(folder / "two", server.url, key, _TONE) as two,
+            agent(folder / "three", between.url, key, _TONE) as three,
+        ):
             _wait_for(server, HOSTS)
-            yield Site(server, (one, two, three), between, made)
+            yield Site(server, (one, two, three), between, key)
 
 
 def _wait_for(server: Server, hosts: int) -> None:
@@ -118,10 +112,10 @@ def test_a_stopped_process_is_replaced(site: Site) -> None:
     _wait_for(site.server, HOSTS)
 
 
-def test_an_agent_that_ends_finishes_what_it_has_begun(site: Site, tmp_path: Path) -> None:
-    with agent(tmp_path / "agent", site.certificates) as leaving:
-        addresses = f"127.0.0.1:{leaving.port}", f"127.0.0.1:{site.agents[0].port}"
-        with gateway(tmp_path / "gateway", site.certificates, *addresses) as server:
+def test_an_agent_that_ends_finishes_what_it_has_begun(tmp_path: Path) -> None:
+    with gateway(tmp_path / "gateway") as server:
+        url, key = server.url, host_key(server)
+        with agent(tmp_path / "leaving", url, key) as leaving, agent(tmp_path / "other", url, key):
             _wait_for(server, 2)
             with ThreadPoolExecutor(6) as pool:
                 text = "A sentence that takes two seconds or so."
@@ -137,7 +131,8 @@ def test_an_agent_that_ends_finishes_what_it_has_begun(site: Site, tmp_path: Pat
 
 def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Site) -> None:
     with agent(
-        tmp_path / "owned", site.certificates, _TONE, "--ends-with-stdin", "--engine", "tone"
+        *(tmp_path / "owned", site.server.url, site.key, _TONE),
+        *("--ends-with-stdin", "--engine", "tone"),
     ) as owned:
         until(lambda: len(owned.hosts()) == 1)
         assert 'engine="slow"' not in httpx2.get(f"{owned.metrics}/metrics").text
@@ -150,62 +145,46 @@ def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Si
 @each_row(
     ("options", "says"),
     [
-        (["--listen", "10.0.0.5:7070"], "host.certificate: is missing: only loopback does without TLS"),
-        (["--listen", "0.0.0.0:7070"], "host.address: is missing"),
-        (["--listen", "0.0.0.0:7070", "--address", "a b"], "host.address: must be"),
-        (["--listen", "gpu1"], 'host.listen: must be "NAME:PORT"'),
-        (["--listen", "127.0.0.1:7070", "--engine", "another"], "there is no [engines.another]"),
+        ([], "host.gateways: is missing; or give --join https://GATEWAY"),
+        (["--join", "http://10.0.0.5"], "--join: http://10.0.0.5 is no https://NAME"),
+        (["--join", "gpu1"], "--join: gpu1 is no https://NAME"),
+        (["--join", "https://gpu1", "--engine", "another"], "there is no [engines.another]"),
     ],
 )
-def test_options_are_checked_like_the_file(tmp_path: Path, options: list[str], says: str) -> None:
+def test_options_are_checked_like_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str
+) -> None:
     (tmp_path / "config.toml").write_text("[engines.tone]\n")
+    monkeypatch.setenv("VOXGATE_HOST_KEY", "sk-vg-" + "a" * 40)
     done = command(tmp_path / "config.toml", "host", *options, check=False)
     assert (done.returncode, says in done.stderr) == (1, True), done.stderr
 
 
 def test_a_cluster_that_is_away_keeps_its_models_and_the_next_candidate_speaks_at_once(
-    tmp_path: Path, site: Site
+    tmp_path: Path,
 ) -> None:
     more, models = '[engines.local]\nplugin = "tone"\n', '[models]\ntwo = ["tone/standard", "local/standard"]'
-    folder, address = tmp_path / "gateway", f"127.0.0.1:{site.agents[0].port}"
-    with gateway(folder, site.certificates, address, more=more, models=models) as server:
-        _wait_for(server, 1)
-    with gateway(folder, site.certificates, "127.0.0.1:1", more=more, models=models) as server:
+    folder = tmp_path / "gateway"
+    with gateway(folder, more=more, models=models) as server:
+        with agent(tmp_path / "host", server.url, host_key(server)):
+            _wait_for(server, 1)
+    with gateway(folder, more=more, models=models) as server:
         with server.client() as client:
             assert "tone/standard" in client.get("/v1/models").text
         until(lambda: state(server, "tone")["state"] == "failed")
         assert state(server, "tone")["reason"] == "no host of its cluster is there, or none has it"
         assert "mend or start the hosts of [clusters." in server.cli("doctor", "--json", check=False).stdout
-        assert "UNAVAILABLE: nothing listens there" in server.log.read_text()
         spoken = server.speech("Hello.", model="two", voice="local/tone")
         assert spoken.status_code == 200, spoken.text
         away = server.speech("Hello.", model="tone/standard")
         assert (away.status_code, away.json()["error"]["type"]) == (503, "server_error"), away.text
 
 
-def test_a_second_agent_on_one_address_and_one_without_a_free_port_say_so(tmp_path: Path, site: Site) -> None:
-    first = site.agents[0]
-    same = tmp_path / "config.toml"
-    text = (
-        (first.log.parent / "config.toml").read_text().replace(f"{first.log.parent}/data", f"{tmp_path}/data")
-    )
-    same.write_text(re.sub(r"metrics = .*", 'metrics = ""', text))
-    done = subprocess.run([VOXGATE, "host", "--config", same], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1
-    assert f"host.listen: cannot listen on 127.0.0.1:{first.port}" in done.stderr
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = int(other.getsockname()[1])
-        section = HostSection(listen=f"127.0.0.1:{taken - 1}", ports=1)
-        with pytest.raises(OSError, match=f"all ports from {taken} to {taken} are in use"):
-            ProcessPorts(section)("tone.0.1")
-
-
 @pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
-def test_a_host_with_a_port_is_confined(site: Site) -> None:
+def test_a_host_is_confined_and_has_no_port(site: Site) -> None:
     for host in site.agents[0].hosts():
         assert "Seccomp:\t2" in Path(f"/proc/{host.pid}/status").read_text()
-        addresses = [each.laddr for each in host.net_connections("tcp") if each.status == "LISTEN"]
-        assert len(addresses) == 1
+        assert [each for each in host.net_connections("tcp") if each.status == "LISTEN"] == []
 
 
 @each_row("how", ["cut off", "stopped", "killed"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speech_engine.host.messages import HOST_API
-from tests.faults.cluster_hosts import agent, certificates, gateway
+from tests.faults.cluster_hosts import agent, gateway, host_key
 from tests.faults.processes import state
 from tests.server import Server
 from tests.waiting import until
@@ -22,13 +22,13 @@ _LINE = f"HOST_API = {HOST_API}\n"
 
 @pytest.mark.soak
 def test_hosts_are_upgraded_one_after_the_other_and_nothing_is_refused(tmp_path: Path) -> None:
-    made, before = certificates(tmp_path / "certificates"), _program_of(HOST_API - 1, tmp_path / "before")
-    with (
-        agent(tmp_path / "one", made, program=before) as one,
-        agent(tmp_path / "two", made, program=before) as two,
-    ):
-        addresses = f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}"
-        with gateway(tmp_path / "gateway", made, *addresses) as server:
+    before = _program_of(HOST_API - 1, tmp_path / "before")
+    with gateway(tmp_path / "gateway") as server:
+        joined = server.url, host_key(server)
+        with (
+            agent(tmp_path / "one", *joined, program=before) as one,
+            agent(tmp_path / "two", *joined, program=before) as two,
+        ):
             _wait_for(server, 2)
             (process,) = one.hosts()
             assert process.cwd() == str(tmp_path / "before"), "it runs the version before"
@@ -36,12 +36,12 @@ def test_hosts_are_upgraded_one_after_the_other_and_nothing_is_refused(tmp_path:
             load.go_on()
             one.process.terminate()
             assert one.process.wait(30) == 0
-            with agent(tmp_path / "one", made, port=one.port):
+            with agent(tmp_path / "one", *joined):
                 _wait_for(server, 2)
                 load.go_on()
                 two.process.terminate()
                 assert two.process.wait(30) == 0
-                with agent(tmp_path / "two", made, port=two.port):
+                with agent(tmp_path / "two", *joined):
                     _wait_for(server, 2)
                     load.go_on()
                     assert load.stop() == {200}
@@ -52,19 +52,18 @@ def test_hosts_are_upgraded_one_after_the_other_and_nothing_is_refused(tmp_path:
 def test_hosts_of_this_version_and_the_one_before_speak_and_a_later_one_is_refused_by_name(
     tmp_path: Path,
 ) -> None:
-    made = certificates(tmp_path / "certificates")
     before, after = (_program_of(HOST_API + step, tmp_path / f"step{step}") for step in (-1, 1))
-    with (
-        agent(tmp_path / "this", made) as this,
-        agent(tmp_path / "older", made, program=before) as older,
-        agent(tmp_path / "later", made, program=after) as later,
-    ):
-        addresses = [f"127.0.0.1:{each.port}" for each in (later, this, older)]
-        with gateway(tmp_path / "gateway", made, *addresses) as server:
+    with gateway(tmp_path / "gateway") as server:
+        joined = server.url, host_key(server)
+        with (
+            agent(tmp_path / "this", *joined),
+            agent(tmp_path / "older", *joined, program=before),
+            agent(tmp_path / "later", *joined, program=after) as later,
+        ):
             _wait_for(server, 2)
             versions = f"its version of the messages is {HOST_API + 1}, ours {HOST_API}"
-            refused = f"{addresses[0]} is refused: {versions}"
-            until(lambda: state(server, "tone")["reason"] == refused)
+            refused = f" is refused: {versions}"
+            until(lambda: state(server, "tone")["reason"].endswith(refused))
             assert state(server, "tone")["state"] == "ready"
             assert refused in server.cli("doctor", "--json", check=False).stdout
             load = _Load(server)
@@ -73,7 +72,7 @@ def test_hosts_of_this_version_and_the_one_before_speak_and_a_later_one_is_refus
             assert [line for line in server.log.read_text().splitlines() if versions in line]
             later.process.terminate()
             assert later.process.wait(30) == 0
-            with agent(tmp_path / "later", made, port=later.port):
+            with agent(tmp_path / "later", *joined):
                 _wait_for(server, 3)
                 until(lambda: state(server, "tone")["reason"] == "")
 

@@ -38,7 +38,7 @@ def test_check_says_what_to_run_and_fails(checked: Checked) -> None:
         (
             ("build", "toon"),
             "no plugin called 'toon' is installed. The plugins with packages are: "
-            "f5tts, hibari, kokoro, piper, pocket, rvc, bell, whisper, xtts, resemblyzer.",
+            "f5tts, hibari, kokoro, openvoice, piper, pocket, rvc, bell, whisper, xtts, resemblyzer.",
         ),
         (("build", "bell", "--torch", "cpu"), "--torch cpu: name the index that has it"),
         (("remove", "bell"), "this installation has no environment of 'bell'"),

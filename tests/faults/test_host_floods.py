@@ -3,6 +3,7 @@
 An agent floods its Watch, and a process its greeting or its answers.
 """
 
+import asyncio
 import itertools
 import socket
 import threading
@@ -24,15 +25,18 @@ from plugins.tone.worker import ToneEngine
 from proxy.hosts import introductions
 from proxy.hosts.cluster.messages import TICK_S, HostHello, HostTick, ProcessLoad, method
 from proxy.hosts.introductions import StoredIntroduction
+from proxy.hosts.links.dialler import Dialler
+from proxy.hosts.links.link_messages import AGENT, BeginDialling
 from speech_engine import Audio, Context, Finished, Started, Word, Words
 from speech_engine.events import ProviderCount
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad
 from speech_engine.host.messages import HOST_API, Failed, HealthReport
 from speech_engine.host.pipe_messages import HostState
-from tests.faults.cluster_hosts import port_range
+from tests.faults.cluster_hosts import host_key
 from tests.faults.processes import children, state
 from tests.server import Server, loop_holds, running
+from tests.speech_engine.host.fakes import short_folder
 from tests.tables import each_row
 from tests.waiting import until
 
@@ -50,10 +54,11 @@ cluster = "gpu"
 [models]
 "near" = ["near/standard"]
 [clusters.gpu]
-hosts = ["127.0.0.1:{port}"]
 """
+_MACHINE = "mch_" + "1" * 24
+_PROCESS = "tone.0.1"
 _TONE = messages.hello_of(ToneEngine("tone", ToneSettings(), Context(None)))  # type: ignore[arg-type]
-_HELLO = messages.encode(HostHello("mch_host"))
+_HELLO = messages.encode(HostHello(_MACHINE))
 _TICK = messages.encode(HostTick((ProcessLoad("tone", 0, HostLoad(0, 8, 0.0)),)))
 _LOADS = messages.encode(HostTick((ProcessLoad("tone", 0, HostLoad(0, 8, 0.0)),) * 1_000))
 _GARBAGE = b"\xc1garbage"
@@ -114,7 +119,7 @@ AGENTS = {
     "an undecodable message": Fault("what it says of tone cannot be read", watch=_bad_state(hello=_GARBAGE)),
     "a message of a later version": Fault(
         f"its version of the messages is {HOST_API + 1}",
-        greeting=messages.encode({"type": "hello", "machine": "mch", "host_api": HOST_API + 1, "new": {}}),
+        greeting=messages.encode({"type": "hello", "machine": _MACHINE, "host_api": HOST_API + 1, "new": {}}),
         watch=_for_ever({"type": "a later message", "text": "x"}),
     ),
 }
@@ -135,11 +140,11 @@ PROCESSES = {
 
 
 class _Host(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
-    """Says what its fault is. As an agent and as a process, for each has a port of its own."""
+    """Says what its fault is. As an agent and as a process, for each has a socket of its own."""
 
-    def __init__(self, fault: Fault, port: int) -> None:
+    def __init__(self, fault: Fault) -> None:
         self._fault = fault
-        self._ready = messages.encode(HostState("tone", 0, 1, "ready", address=f"gpu:{port + 1}"))
+        self._ready = messages.encode(HostState("tone", 0, 1, "ready", address=_PROCESS))
         self.said = 0
         self.over = threading.Event()
 
@@ -166,32 +171,58 @@ class _Host(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no ty
 
 
 @contextmanager
-def flooding(fault: Fault) -> Iterator[tuple[_Host, int]]:
-    """A host with a fault, and the port of its agent. Its process has the next one."""
-    port = port_range()
-    host = _Host(fault, port)
-    options = [("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
+def flooding(fault: Fault) -> Iterator[tuple[_Host, Path]]:
+    """A host with a fault, and the folder with the sockets of its agent and its process."""
+    host = _Host(fault)
+    options = [("grpc.max_send_message_length", -1)]
     with ThreadPoolExecutor(32) as pool, ExitStack() as stack:
+        folder = stack.enter_context(short_folder())
         stack.callback(host.over.set)
-        for side, at in (("agent", port), ("process", port + 1)):
+        for side, name in (("agent", AGENT), ("process", _PROCESS)):
             server = grpc.server(pool, [host], options=options)
-            is_behind = side in (fault.slow, fault.cut)
-            inner = server.add_insecure_port(f"127.0.0.1:{0 if is_behind else at}")
+            is_behind, at = side in (fault.slow, fault.cut), folder / f"{name}.sock"
+            inner = folder / f"{side}.inner" if is_behind else at
+            server.add_insecure_port(f"unix:{inner}")
             server.start()
             stack.callback(server.stop, None)
             if is_behind:
-                between = socket.create_server(("127.0.0.1", at))
+                between = socket.socket(socket.AF_UNIX)
+                between.bind(str(at))
+                between.listen()
                 stack.callback(_end, between)
                 threading.Thread(target=_between, args=(between, inner, side == fault.slow)).start()
-        yield host, port
+        yield host, folder
 
 
-def _between(server: socket.socket, there: int, is_slow: bool) -> None:
+@contextmanager
+def _dialling(server: Server, folder: Path) -> Iterator[None]:
+    """Open links for the host to a gateway, as its dialling process does, in a thread."""
+    begin = BeginDialling((server.url,), host_key(server), _MACHINE, "0.2.0", ("tone",), str(folder))
+    over = threading.Event()
+
+    async def dial() -> None:
+        dialler = Dialler(server.url, begin)
+        dialling = asyncio.create_task(dialler.run_dialler())
+        await asyncio.to_thread(over.wait)
+        dialling.cancel()
+        dialler.close_links()
+
+    thread = threading.Thread(target=asyncio.run, args=(dial(),))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _between(server: socket.socket, there: Path, is_slow: bool) -> None:
     """Pass on all that a client says, and of the answer one byte a second, or the first part."""
     with suppress(OSError):
         while True:
             client, _ = server.accept()
-            host = socket.create_connection(("127.0.0.1", there))
+            host = socket.socket(socket.AF_UNIX)
+            host.connect(str(there))
             for copy, one, other in ((_copy, client, host), (_drip if is_slow else _part, host, client)):
                 threading.Thread(target=copy, args=(one, other), daemon=True).start()
 
@@ -269,8 +300,8 @@ def _asked(server: Server, model: str) -> str:
 
 def _judge(folder: Path, fault: Fault, flood_s: float = 4.0) -> None:
     folder.mkdir(exist_ok=True)
-    with flooding(fault) as (host, port):
-        with running(folder, _CONFIG.format(port=port)) as server:
+    with flooding(fault) as (host, sockets):
+        with running(folder, _CONFIG) as server, _dialling(server, sockets):
             until(lambda: state(server, "near")["state"] == "ready")
             if fault.frames is not None:
                 until(lambda: state(server, "tone")["state"] == "ready")

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from speech_engine.host.suspects import KILLER
-from tests.faults.cluster_hosts import Agent, Relay, agent, certificates, gateway, relay, watched
+from tests.faults.cluster_hosts import Agent, Relay, agent, gateway, host_key, port_of, relay, watched
 from tests.faults.processes import state
 from tests.server import Server
 from tests.waiting import until
@@ -28,13 +28,13 @@ _CLIENTS = 6
 
 
 class _Place:
-    """A host that comes back: an agent behind a relay, each of which has several lives."""
+    """A host that comes back: an agent, with several lives, and the relay through which it dials."""
 
-    def __init__(self, folder: Path, made: Path) -> None:
-        self._folder, self._made = folder, made
+    def __init__(self, folder: Path, server: Server, key: str) -> None:
+        self._folder, self._key = folder, key
         self._lives = ExitStack()
-        self.agent = self._lives.enter_context(agent(folder, made))
-        self.relay = self._lives.enter_context(relay(self.agent.port, before_agent=True))
+        self.relay = self._lives.enter_context(relay(port_of(server)))
+        self.agent = self._lives.enter_context(agent(folder, self.relay.url, key))
 
     def lose(self, how: str) -> None:
         match how:
@@ -51,8 +51,7 @@ class _Place:
 
     def mend(self, how: str) -> None:
         if how == "agent killed":
-            port = self.agent.port
-            self.agent = self._lives.enter_context(agent(self._folder, self._made, port=port))
+            self.agent = self._lives.enter_context(agent(self._folder, self.relay.url, self._key))
         elif how == "agent stopped":
             os.kill(self.agent.process.pid, signal.SIGCONT)
         elif how == "cut off":
@@ -101,12 +100,14 @@ class _Load:
 @pytest.mark.soak
 @pytest.mark.clock
 def test_a_hundred_losses_at_random_moments(tmp_path: Path) -> None:
-    made, chosen = certificates(tmp_path / "certificates"), random.Random()
+    chosen = random.Random()
     ways = ("agent killed", "agent stopped", "cut off", "engine killed", "engine stopped")
-    places = [_Place(tmp_path / f"host{number}", made) for number in range(HOSTS)]
-    try:
-        addresses = [place.relay.address for place in places]
-        with gateway(tmp_path / "gateway", made, *addresses) as server, ExitStack() as lives:
+    with gateway(tmp_path / "gateway") as server:
+        key = host_key(server)
+        places = [_Place(tmp_path / f"host{number}", server, key) for number in range(HOSTS)]
+        with ExitStack() as lives:
+            for place in places:
+                lives.callback(place.close)
             until(lambda: state(server, "tone")["slots"] == 8 * HOSTS)
             longest = Counter[str]()
             # After a failure, too: threads that speak on let the process of the tests never end.
@@ -131,24 +132,20 @@ def test_a_hundred_losses_at_random_moments(tmp_path: Path) -> None:
             assert len(load.others) < 0.02 * load.answers["200"]
             verified = server.cli("ledger", "verify").stdout
             assert "The books agree" in verified, verified
-    finally:
-        for place in places:
-            place.close()
 
 
 def test_a_relay_that_joins_passes_on_again(tmp_path: Path) -> None:
-    made = certificates(tmp_path / "certificates")
-    with agent(tmp_path / "host", made) as host, relay(host.port, before_agent=True) as between:
-        _loses_and_finds(tmp_path, made, host, between)
+    with gateway(tmp_path / "gateway") as server, relay(port_of(server)) as between:
+        with agent(tmp_path / "host", between.url, host_key(server)) as host:
+            _loses_and_finds(server, host, between)
 
 
-def _loses_and_finds(tmp_path: Path, made: Path, host: Agent, between: Relay) -> None:
-    with gateway(tmp_path / "gateway", made, between.address) as server:
-        until(lambda: state(server, "tone")["slots"] == 8)
-        between.cut()
-        until(lambda: watched(server) == 0)
-        assert server.speech("Nobody is there.").status_code == 503
-        between.join()
-        until(lambda: state(server, "tone")["slots"] == 8)
-        assert server.speech("Here again.").status_code == 200
-        assert len(host.hosts()) == 1
+def _loses_and_finds(server: Server, host: Agent, between: Relay) -> None:
+    until(lambda: state(server, "tone")["slots"] == 8)
+    between.cut()
+    until(lambda: watched(server) == 0)
+    assert server.speech("Nobody is there.").status_code == 503
+    between.join()
+    until(lambda: state(server, "tone")["slots"] == 8)
+    assert server.speech("Here again.").status_code == 200
+    assert len(host.hosts()) == 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from plugins.espeak.voices import OPENAI_NAMES
 from proxy.config import config_toml
-from tests.faults.cluster_hosts import CLUSTER, agent, certificates
+from tests.faults.cluster_hosts import CLUSTER, agent, host_key
 from tests.faults.processes import state
 from tests.server import Server, running
 from tests.waiting import until
@@ -14,11 +14,9 @@ _ESPEAK = '[engines.espeak]\ncluster = "gpu"\nmarking = false\n'
 
 
 def test_the_thirteen_names_answer_on_a_host_with_the_section_of_the_docs_alone(tmp_path: Path) -> None:
-    made = certificates(tmp_path / "certificates")
-    with agent(tmp_path / "host", made, "[engines.espeak]\nprocesses = 1") as host:
-        cluster = CLUSTER.format(hosts=f'hosts = ["127.0.0.1:{host.port}"]', made=made)
-        (tmp_path / "gateway").mkdir()
-        with running(tmp_path / "gateway", f"{cluster}{_ESPEAK}") as server:
+    (tmp_path / "gateway").mkdir()
+    with running(tmp_path / "gateway", f"{CLUSTER}{_ESPEAK}") as server:
+        with agent(tmp_path / "host", server.url, host_key(server), "[engines.espeak]\nprocesses = 1"):
             until(lambda: state(server, "espeak")["state"] == "ready")
             assert OPENAI_NAMES.keys() == config_toml.built_in_voices()
             answers = {name: _spoken(server, name) for name in OPENAI_NAMES}

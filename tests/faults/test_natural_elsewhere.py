@@ -19,7 +19,7 @@ from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
 from proxy.feature_list import load_config
 from tests.commands import command
-from tests.faults.cluster_hosts import CLUSTER, agent, certificates
+from tests.faults.cluster_hosts import CLUSTER, agent, host_key
 from tests.faults.processes import state
 from tests.features.jobs.job_rig import content, job_with, new_job
 from tests.features.jobs.remote.http_runner import PLUGIN
@@ -133,15 +133,12 @@ def _said(server: Server, **asked: str) -> Spoken:
 
 
 def test_a_host_answers_as_home(home: Server, data: Path, tmp_path: Path) -> None:
-    made = certificates(tmp_path / "certificates")
     shutil.copytree(data, tmp_path / "host/data")
-    with agent(tmp_path / "host", made, sections(models=True)) as host:
-        text = "[server]\nfirst_audio_s = 60\n" + CLUSTER.format(
-            hosts=f'hosts = ["127.0.0.1:{host.port}"]', made=made
-        )
-        text += "".join(f'[engines.{name}]\ncluster = "gpu"\nmarking = false\n' for name in ENGINES)
-        (tmp_path / "gateway").mkdir()
-        with running(tmp_path / "gateway", text) as gateway:
+    text = "[server]\nfirst_audio_s = 60\n" + CLUSTER
+    text += "".join(f'[engines.{name}]\ncluster = "gpu"\nmarking = false\n' for name in ENGINES)
+    (tmp_path / "gateway").mkdir()
+    with running(tmp_path / "gateway", text) as gateway:
+        with agent(tmp_path / "host", gateway.url, host_key(gateway), sections(models=True)):
             _wait(gateway)
             assert _voices(gateway) == _voices(home)
             for model in (*ENGINES, "tts-1"):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.finding import Finding, note, ok, wrong
-from proxy.diagnosis.certificate_check import check_certificates
 from proxy.diagnosis.doctor import databases, installation, machine, server
 from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.feature_list import all_features, load_config
@@ -39,7 +38,6 @@ _CONFIG_CHECKS: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = 
     ("sqlite", databases.sqlite_version),
     ("database", databases.database),
     ("vault", databases.vault),
-    ("certificates", check_certificates),
     *(check for feature in all_features() for check in feature.doctor),
     ("plans", missing_plans),
     ("limits", databases.limits),

@@ -51,6 +51,13 @@ class KeyFields(msgspec.Struct, frozen=True, kw_only=True):
 class NewKey(KeyFields, frozen=True, kw_only=True):
     account: AccountName
     role: Annotated[Role, Meta(description="one of speech, admin, host")] = "speech"
+    cluster: (
+        Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z", description="the name of a cluster")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    hosts: (
+        Annotated[int, Meta(ge=1, le=1000, description="a number of hosts, 1 to 1000")] | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +114,7 @@ class Keys(Resource):
         act = await self._admin_tools.audit_row(
             request, "key.created", new_id("key"), account.id, role=new.role, name=new.name, caps=new.caps
         )
-        record, secret = new.record(account.id, new.role, act.at), api_key.mint()
+        record, secret = _for_cluster(new, new.record(account.id, new.role, act.at)), api_key.mint()
         return minted_key_reply(await key_records.create(self._store, secret, record, act), secret)
 
     @endpoint("DELETE", "/admin/keys/{id}", KeyEntry, failures=(NotFound,))
@@ -168,3 +175,13 @@ def _entry_fields(record: KeyRecord) -> dict[str, Any]:
     caps = ShownCaps(**msgspec.structs.asdict(record.caps))
     columns = {name: getattr(record, name) for name in KeyEntry.__struct_fields__}
     return {**columns, **times, **ends, "caps": caps}
+
+
+def _for_cluster(new: NewKey, record: NewKeyRecord) -> NewKeyRecord:
+    """Return the record of a key with its cluster. Raises InvalidRequest if only one of both is for hosts."""
+    if new.role == "host" and new.cluster is msgspec.UNSET:
+        raise InvalidRequest("A key of the role 'host' needs a 'cluster'.", param="cluster")
+    caps = msgspec.structs.replace(record.caps, cluster=new.cluster, hosts=new.hosts)
+    if new.role != "host" and caps != record.caps:
+        raise InvalidRequest("Only a key of the role 'host' has a cluster and hosts.", param="cluster")
+    return msgspec.structs.replace(record, caps=caps)

@@ -130,10 +130,10 @@ class ClipNames:
             emotion=part.emotion,
             instructions=request.instructions if model.info.max_instructions else "",
             extra=extra_of(request.extra, model.info) if request.extra else (),
-            post=None if candidate.post is None else self._post_use(candidate.post),
+            post=None if candidate.post is None else self._post_use(request, candidate.post),
         )
 
-    def _post_use(self, post: PostSpeaker) -> PostUse:
+    def _post_use(self, request: SpeechRequest, post: PostSpeaker) -> PostUse:
         return PostUse(
             voice=post.named_voice.id,
             revision=post.named_voice.revision,
@@ -143,4 +143,5 @@ class ClipNames:
             credential=post.credential,
             pitch=post.pitch,
             settings=self._settings.get(f"engine/{post.model.engine}", ""),
+            extra=extra_of(request.extra, post.model.info),
         )

@@ -22,6 +22,7 @@ class PostUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     credential: str
     pitch: float
     settings: str
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

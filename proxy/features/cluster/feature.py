@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 
 from policies.tasks import SECOND_US
-from proxy.config.addresses import is_local, is_postgres
+from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
@@ -29,16 +29,17 @@ _REMEDIES: dict[machines.Differing, str] = {
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.features.cluster.announced import AnnouncedHosts
     from proxy.features.cluster.endpoints import MachineList, MachineOrders
+    from proxy.features.cluster.link_endpoint import LinkEndpoint
     from proxy.features.cluster.membership import Membership
     from proxy.features.cluster.text_verdicts import sharing_verdicts
 
-    hosts = AnnouncedHosts(context.store, may_be_local=is_local(context.config_at_start.server.host))
-    endpoints = [*MachineList(context.store).endpoints, *hosts.endpoints]
+    endpoints = [*MachineList(context.store).endpoints]
     for_commands = MachineOrders(context.store).endpoints
+    config = context.config_at_start
+    links = [LinkEndpoint(config.data, config.used_clusters.keys()).endpoint]
     if context.engines is None or not context.store.is_shared:  # a command, or a server on SQLite
-        yield FeatureInstance(context, lambda _revision: Additions(endpoints, for_commands))
+        yield FeatureInstance(context, lambda _revision: Additions(endpoints, for_commands, sockets=links))
         return
     membership = Membership(context)
     await membership.open()
@@ -46,7 +47,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     def additions_for(revision: RevisionContext) -> Additions:
         membership.config = revision.config
-        return Additions(endpoints, for_commands)
+        return Additions(endpoints, for_commands, sockets=links)
 
     async with aclosing(membership), aclosing(looking), sharing_verdicts(context):
         yield FeatureInstance(context, additions_for, tasks_of_each_server=(membership.run,))
@@ -97,6 +98,6 @@ FEATURE = Feature(
     "cluster",
     _open,
     tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
-    paths=("/admin/machines", "/cluster/hosts"),
+    paths=("/admin/machines", "/cluster/link"),
     doctor=((_CHECK_NAME, _check_machines),),
 )

@@ -1,5 +1,4 @@
 """The machines of a database as rows, on PostgreSQL alone: each start of a server or of a `voxgate worker`.
-Hosts that announce themselves have rows of the same table, see `announced.py`.
 
 All times are of the database's clock.
 """
@@ -49,6 +48,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     began: int = 0
     seen: int = 0
     silent_us: int = 0
+    takes_links: int = 0
 
     @property
     def is_alive(self) -> bool:

@@ -11,8 +11,9 @@ from prometheus_client import Gauge
 
 from proxy import __version__
 from proxy.config.addresses import is_memory
+from proxy.config.config_toml import listener_of
 from proxy.feature import AppContext
-from proxy.features.cluster import announced, machines
+from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
 from proxy.features.cluster.orders import OrderRunner
 from proxy.features.cluster.sharing import Sharing
@@ -117,19 +118,16 @@ class Membership:
         await machines.renew_machine(self._store, self._describe(self._living))
         if self._orders is not None:
             await self._orders.begin_orders(self._id)
-        await self._tell_clusters()
+        self._tell_clusters()
         self._report()
         if is_first:
             await self._warn_of_connections()
 
-    async def _tell_clusters(self) -> None:
-        """Tell the supervisor which gateways live, and which hosts have announced themselves."""
-        clusters = self._context.config_at_start.used_clusters
-        if self._context.link is not None and clusters:
-            is_wanted = any(each.announced for each in clusters.values())
-            hosts = await announced.list_living(self._store) if is_wanted else ()
-            gateways = tuple(each.id for each in self._living if each.kind == "server")
-            self._context.link.send(ClusterNews(gateways, tuple(hosts)))
+    def _tell_clusters(self) -> None:
+        """Tell the supervisor which machines hosts must meet."""
+        if self._context.link is not None and self._context.config_at_start.used_clusters:
+            gateways = tuple(each.id for each in self._living if each.kind == "server" or each.takes_links)
+            self._context.link.send(ClusterNews(gateways))
 
     def _report(self) -> None:
         """Report the machines as metrics, and as a warning when a difference is new."""
@@ -153,6 +151,7 @@ class Membership:
             name=self._cluster.machine,
             kind="server" if config.serves else "worker",
             version=__version__,
+            takes_links=int(listener_of(config) is not None),
             schema=self._schema,
             workers=config.server.workers,
             folder=config.data,

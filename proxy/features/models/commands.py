@@ -310,7 +310,7 @@ def voices_own(
     source: _From = "",
     agreed_by: Annotated[str, typer.Option("--agreed-by", hidden=True)] = "",
 ) -> CommandResult:
-    """Fetch what speaks in your own voice, after you agree to its terms."""
+    """Fetch what speaks in your own voice, once you agree."""
     from proxy.features.models import own_voices
 
     order = own_voices.OwnOrder(any_engine, tuple(accept or ()), agree, agreed_by, source)

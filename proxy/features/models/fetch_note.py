@@ -19,6 +19,8 @@ from proxy.hosts.environments.environment_build import BuildProgress
 from proxy.hosts.stored_models import FETCH_NOTE, FETCH_SILENT_S, ModelStore
 from speech_engine.host.pipe_messages import HostState
 
+OWN_NOTE = ".fetch-own"
+"""The name of the note of a fetch of own voices, beside that of the natural ones."""
 _UNSEEN_S = 10.0
 """A supervisor has seen what was fetched, or still refuses it, this long after the note has gone."""
 _BEGUN_PART = 0.02

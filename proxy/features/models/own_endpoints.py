@@ -14,9 +14,8 @@ from starlette.responses import Response
 from proxy.api.admin_tools import AdminTools, actor_of
 from proxy.engines.registry import Registry
 from proxy.errors import Conflict, NotFound
-from proxy.features.models.fetch_note import FetchNote, note_path, read_note
+from proxy.features.models.fetch_note import OWN_NOTE, FetchNote, note_path, read_note
 from proxy.features.models.listing import GalleryModel, open_galleries
-from proxy.features.models.own_voices import NOTE, need_of
 from proxy.http.body import LanguageTag, read_body
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
@@ -78,7 +77,7 @@ class OwnVoicesFetch(Resource):
             raise Conflict("It is being fetched.")
         act = await self._admin_tools.audit_row(request, "terms.agreed", listed.name, "")
         await self._admin_tools.store.write(*audit.insert_statements(act))
-        await asyncio.to_thread(FetchNote(self._config.data, [listed], NOTE).write_note)
+        await asyncio.to_thread(FetchNote(self._config.data, [listed], OWN_NOTE).write_note)
         accepted = [word for licence in listed.entry.to_accept for word in ("--accept", licence)]
         is_file = await asyncio.to_thread(Path(self._config.source).is_file)
         process = await asyncio.create_subprocess_exec(
@@ -99,8 +98,11 @@ class OwnVoicesFetch(Resource):
         return listed
 
     def _offer(self, listed: GalleryModel, tag: str) -> OwnVoicesOffer:
+        # Imported here: it loads what reads models, and a worker needs that for this page alone.
+        from proxy.features.models.own_voices import need_of
+
         need, entry = need_of(self._config, self._registry, listed), listed.entry
-        note = read_note(note_path(self._config.data, NOTE))
+        note = read_note(note_path(self._config.data, OWN_NOTE))
         state: Literal["none", "fetching", "failed", "ready"] = "none" if any(need) else "ready"
         if note is not None:
             state = "failed" if note.fault else "fetching"

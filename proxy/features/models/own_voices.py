@@ -16,7 +16,7 @@ from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import CommandRefused
 from proxy.features.models import offers
-from proxy.features.models.fetch_note import FetchNote
+from proxy.features.models.fetch_note import OWN_NOTE, FetchNote
 from proxy.features.models.first_voices import fetch_models
 from proxy.features.models.listing import Galleries, GalleryModel, open_galleries
 from proxy.features.models.model_use import engines_using, next_steps
@@ -29,8 +29,6 @@ from proxy.hosts.stored_models import ModelStore
 
 CONVERTER = "openvoice-v2"
 """The gallery model that repeats the speech of other engines in one's own voice."""
-NOTE = ".fetch-own"
-"""The name of the note of this fetch, beside that of the natural voices."""
 _TORCH_MB, _OTHER_MB = 1300, 250
 _MB_PER_S = 12.5
 """What is told to come in a second: 100 Mbit."""
@@ -88,10 +86,10 @@ def fetch_own_voices(here: CommandContext, language: str, order: OwnOrder) -> Co
     for each in chosen:
         say(*offers.licence_lines(each), _need_line(need_of(config, loaded, each)))
     orders = {each.name: _order_of(config, each, order) for each in chosen}
-    note = FetchNote(config.data, chosen, NOTE)
+    note = FetchNote(config.data, chosen, OWN_NOTE)
     note.write_note()
     with progress_line(here.form) as shown:
-        fetched = fetch_models(config, loaded, chosen, shown, orders, NOTE)
+        fetched = fetch_models(config, loaded, chosen, shown, orders, OWN_NOTE)
     if fetched.faults:
         note.write_note(fault="; ".join(fetched.faults.values()))
     steps = [line for each in fetched.ready for line in _use(here, each)]

@@ -6,9 +6,7 @@ Workers get the states of their processes, as they get those of hosts on this ma
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import itertools
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -21,19 +19,17 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from policies.host_subset import host_subset
-from policies.network_addresses import host_fault
-from proxy.config.addresses import is_local, is_postgres
-from proxy.config.clusters import HostAddress, parse_address
+from proxy.config.addresses import is_postgres
 from proxy.config.sections import Config
 from proxy.hosts import introductions
-from proxy.hosts.cluster.channels import Channels
+from proxy.hosts.cluster.links_child import LinkChannels, LinksChild, machines_of
 from proxy.hosts.cluster.messages import SwitchQuestion
 from proxy.hosts.cluster.watch import HostWatch
 from proxy.hosts.introductions import StoredIntroduction
 from speech_engine.host.cluster_messages import FORGOTTEN_S, ClusterNews, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
 
-_RESOLVE_EVERY_S = 5.0
+_FIND_EVERY_S = 5.0
 UNREAD_S = 40.0
 """A worker that has not read the tombstones for this time may send erased recordings to hosts. Then all
 Watches end, and the hosts forget their recordings."""
@@ -54,11 +50,19 @@ class _WatchTask(NamedTuple):
 class ClusterHosts:
     """The hosts of all clusters. `tell` gets each state and the jobs of each process, for the workers.
 
-    `machine` is the id of this start of the gateway.
+    `machine` is the id of this start of the gateway, and `links` has the hosts that have joined.
     """
 
-    def __init__(self, config: Config, tell: Callable[[HostState | ProcessJobs], None], machine: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        tell: Callable[[HostState | ProcessJobs], None],
+        machine: str,
+        links: LinksChild,
+    ) -> None:
         self._tell = tell
+        self._links = links
+        links.on_change = self._look_at_links
         self._data = Path(config.data)
         self._workers = config.server.workers
         self._introductions: dict[str, StoredIntroduction] = {}
@@ -66,7 +70,7 @@ class ClusterHosts:
         self._read_at: dict[int, float] = {}  # by the number of the worker
         numbers = itertools.count()
         self._clusters = [
-            _Cluster(config, name, machine, numbers, self._note, self._note_jobs)
+            _Cluster(config, name, machine, numbers, links, self._note, self._note_jobs)
             for name in config.used_clusters
         ]
         for name, section in config.engines.items():
@@ -95,8 +99,13 @@ class ClusterHosts:
             running.create_task(self._look_at_readers())
 
     def take_news(self, news: ClusterNews) -> None:
+        self._links.set_gateways(max(1, len(news.gateways)))
         for cluster in self._clusters:
             cluster.take_news(news)
+
+    def _look_at_links(self) -> None:
+        for cluster in self._clusters:
+            cluster.look_for_hosts()
 
     def note_read(self, worker: int) -> None:
         """Note that a worker has read the tombstones. After the first time it must go on reading them."""
@@ -166,7 +175,7 @@ class ClusterHosts:
 
 
 class _Cluster:
-    """The hosts of one cluster: the addresses to which its names resolve now, and those still watched."""
+    """The hosts of one cluster: those that have joined, and those still watched."""
 
     def __init__(
         self,
@@ -174,6 +183,7 @@ class _Cluster:
         name: str,
         machine: str,
         numbers: Iterator[int],
+        links: LinksChild,
         on_state: Callable[[HostState], None],
         on_jobs: Callable[[ProcessJobs], None],
     ) -> None:
@@ -181,16 +191,14 @@ class _Cluster:
         self.engines = frozenset(each for each, found in config.engines.items() if found.cluster == name)
         # On SQLite there are no other gateways, so there is no wait for news of them.
         self._gateways: tuple[str, ...] = () if is_postgres(config.storage.url) else (machine,)
-        self._announced_hosts: frozenset[str] = frozenset()
         self._may_watch = True
         self._look_now = asyncio.Event()
-        self._section = section = config.used_clusters[name]
-        networks = [*map(ipaddress.ip_network, section.networks)]
-        self._fault_of = partial(host_fault, networks=networks, may_be_local=is_local(config.server.host))
+        self._most_hosts = config.used_clusters[name].most_hosts
         self._machine = machine
+        self._links = links
         self._watch_of = partial(
             HostWatch,
-            channels=Channels(section),
+            channels=LinkChannels(links),
             machine=machine,
             engines=self.engines,
             numbers=numbers,
@@ -198,8 +206,7 @@ class _Cluster:
             on_jobs=on_jobs,
         )
         self._watch_tasks: dict[str, _WatchTask] = {}
-        self._addresses_by_name: dict[str, frozenset[str]] = {}
-        self._known_addresses: list[str] = []
+        self._known_hosts: list[str] = []
         self._lost_of_ended = 0
 
     @property
@@ -211,13 +218,12 @@ class _Cluster:
         return [each.watch for each in self._watch_tasks.values()]
 
     def take_news(self, news: ClusterNews) -> None:
-        """Take the gateways, and the announced hosts that have an engine of this cluster."""
-        announced = frozenset[str]()
-        if self._section.announced:
-            announced = frozenset(each.address for each in news.hosts if self.engines & {*each.engines})
-        if (news.gateways, announced) != (self._gateways, self._announced_hosts):
-            self._gateways, self._announced_hosts = news.gateways, announced
+        if news.gateways != self._gateways:
+            self._gateways = news.gateways
             self._look_now.set()
+
+    def look_for_hosts(self) -> None:
+        self._look_now.set()
 
     def allow(self, may_watch: bool) -> None:
         """End all Watches, or begin them again."""
@@ -237,11 +243,11 @@ class _Cluster:
         try:
             while True:
                 self._look_now.clear()
-                found = await self._find_addresses()
+                found = self._find_hosts()
                 if self._may_watch:
                     self._watch_these(found)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_RESOLVE_EVERY_S):
+                    async with asyncio.timeout(_FIND_EVERY_S):
                         await self._look_now.wait()
         finally:
             tasks = [each.task for each in self._watch_tasks.values()]
@@ -250,34 +256,18 @@ class _Cluster:
             if tasks:
                 await asyncio.wait(tasks)
 
-    async def _find_addresses(self) -> list[str]:
-        """Return the addresses of all names. A name that cannot be resolved now keeps its last ones."""
-        announced = self._announced_hosts.difference(self._section.hosts)
-        names = [*self._section.hosts, *announced]
-        answers = await asyncio.gather(*map(_resolve, names))
-        before, self._addresses_by_name = self._addresses_by_name, {}
-        for name, found in zip(names, answers, strict=True):
-            if found is None and name not in before:
-                _log.warning("cluster.name.unknown", cluster=self.name, host=name)
-            self._addresses_by_name[name] = before.get(name, frozenset()) if found is None else found
-            if name in announced:
-                self._addresses_by_name[name] = frozenset(
-                    each
-                    for each in self._addresses_by_name[name]
-                    if self._fault_of(parse_address(each).name) is None
-                )
-                if found and name not in before and not self._addresses_by_name[name]:
-                    _log.warning("cluster.host.refused", cluster=self.name, host=name)
-        every = self._known_addresses = sorted(frozenset[str]().union(*self._addresses_by_name.values()))
-        if not self._gateways and len(every) > self._section.most_hosts:
+    def _find_hosts(self) -> list[str]:
+        """Return the hosts of this cluster that this gateway is to watch, of those that have joined."""
+        self._known_hosts = sorted(machines_of(self._links.hosts.values(), self.name, self.engines))
+        if not self._gateways and len(self._known_hosts) > self._most_hosts:
             return []  # until it is known which other gateways there are
-        return host_subset(self._gateways, self._machine, every, self._section.most_hosts)
+        return host_subset(self._gateways, self._machine, self._known_hosts, self._most_hosts)
 
-    def _watch_these(self, addresses: list[str]) -> None:
+    def _watch_these(self, hosts: list[str]) -> None:
         for address, (watch, task) in list(self._watch_tasks.items()):
-            watch.is_wanted = address in addresses
-            # A leaving host is not announced any more, but still works.
-            if not watch.is_wanted and address in self._known_addresses:
+            watch.is_wanted = address in hosts
+            # A leaving host has closed its links that wait, but still works.
+            if not watch.is_wanted and address in self._known_hosts:
                 watch.release()
             if (not watch.is_wanted and not watch.is_alive) or (
                 watch.released_at is not None and time.monotonic() - watch.released_at > _RELEASED_S
@@ -286,23 +276,7 @@ class _Cluster:
             if task.done():
                 self._lost_of_ended += watch.lost
                 del self._watch_tasks[address]
-        for address in addresses:
+        for address in hosts:
             if address not in self._watch_tasks:
                 watch = self._watch_of(address)
                 self._watch_tasks[address] = _WatchTask(watch, asyncio.create_task(watch.run()))
-
-
-async def _resolve(name_and_port: str) -> frozenset[str] | None:
-    """Return the addresses of a NAME:PORT, or None if they are not known just now."""
-    try:
-        name, port = parse_address(name_and_port)
-    except ValueError:
-        return None  # a gateway of another version has let a host announce it
-    with suppress(ValueError):
-        ipaddress.ip_address(name)
-        return frozenset({str(HostAddress(name, port))})
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # the second one is of a name with an empty or very long part
-        return None
-    return frozenset(str(HostAddress(str(where[0]), port)) for *_, where in found)

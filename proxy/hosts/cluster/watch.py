@@ -13,9 +13,7 @@ import grpc
 import msgspec
 import structlog
 
-from proxy.config.clusters import parse_address
-from proxy.hosts.cluster.certificates import UnusableCertificates
-from proxy.hosts.cluster.channels import Channels
+from proxy.hosts.cluster.links_child import MOST_PROCESSES, LinkChannels
 from proxy.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -42,15 +40,16 @@ from speech_engine.host.pipe_messages import HostState
 _AGAIN_S = 1.0
 REFUSED_AGAIN_S = 10.0
 _SWITCH_TIMEOUT_S = 12.0
+_REJOIN_S = 0.05
 _FREE_MESSAGES = 3
 """The first messages of each process, which are read without a pause."""
 _MESSAGES_A_SECOND = 20.0
 _LONGEST_FULL_S = 60.0
 _CAUSES = {
-    "Connection refused": "nothing listens there",
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is not of the authority that the cluster names",
-    "WRONG_VERSION_NUMBER": "what listens there speaks no TLS",
-    "Socket closed": "it closed the connection: it has ended, or takes certificates of another authority",
+    "Connection refused": "the links process is away",
+    **dict.fromkeys(
+        ("Socket closed", "Connection reset", "Broken pipe"), "no link of the host took the connection"
+    ),
 }
 """What gRPC's words mean. They are long, and may be a host's own, so none of them is shown."""
 
@@ -85,7 +84,8 @@ class ReadPace:
 
 
 class HostWatch:
-    """Watches the host at an address, again and again, until `run` is cancelled.
+    """Watches a host that has joined, again and again, until `run` is cancelled. Its `address` is the id of
+    its start.
 
     `on_state` gets the states of the processes of `engines`, with numbers of this gateway, and `on_jobs`
     their jobs each second. A host that is lost, or has ended, has no process any more. A host that is refused
@@ -95,7 +95,7 @@ class HostWatch:
     def __init__(
         self,
         address: str,
-        channels: Channels,
+        channels: LinkChannels,
         machine: str,
         engines: frozenset[str],
         numbers: Iterator[int],
@@ -103,7 +103,6 @@ class HostWatch:
         on_jobs: Callable[[ProcessJobs], None],
     ) -> None:
         self.address = address
-        self._place = parse_address(address)
         self.machine = ""
         self.is_wanted = True
         """Whether the watch begins again after its end."""
@@ -122,6 +121,8 @@ class HostWatch:
         self._refused_states: list[HostState] = []
         self._is_leaving = False
         self._has_ended = False
+        self._is_rejoining = False
+        self._rejoins_until = 0.0
         self._on_state = on_state
         self._on_jobs = on_jobs
 
@@ -161,8 +162,8 @@ class HostWatch:
         except grpc.aio.AioRpcError as error:
             # The message is too long, or the host has too many gateways.
             reason, is_refused = _cause_of(error), error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        except (UnusableCertificates, _Nonsense) as error:
-            reason, is_refused = str(error), isinstance(error, _Nonsense)
+        except _Nonsense as error:
+            reason, is_refused = str(error), True
         except TimeoutError:
             reason = f"no sign of life for {SILENT_S:g} s"
         finally:
@@ -191,14 +192,24 @@ class HostWatch:
             async with self._channels.open(self.address, OPTIONS) as channel:
                 call = channel.unary_unary(method("Switch"), messages.encode, messages.decoder(SwitchReply))
                 reply: SwitchReply | None = await call(question, timeout=_SWITCH_TIMEOUT_S)
-        except (grpc.aio.AioRpcError, UnusableCertificates) as error:
-            reason = _cause_of(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
-            return f"{self.address} does not answer: {reason}"
+        except grpc.aio.AioRpcError as error:
+            return f"{self.address} does not answer: {_cause_of(error)}"
         if reply is None:
             return f"{self.address} answers with a message that cannot be read"
         return reply.refusal and f"{self.address}: {cut(reply.refusal)}"
 
     async def _watch(self) -> str:
+        """Watch the host, and return why it ends. If a link breaks, the watch goes on with another one."""
+        while True:
+            try:
+                return await self._watch_connection()
+            except grpc.aio.AioRpcError:
+                if not self.is_alive or time.monotonic() > self._rejoins_until:
+                    raise
+            self._is_rejoining = True
+            await asyncio.sleep(_REJOIN_S)
+
+    async def _watch_connection(self) -> str:
         async with self._channels.open(self.address, OPTIONS) as channel:
             # Without a decoder, the call gives bytes: gRPC would hide why a message cannot be decoded.
             call = channel.stream_stream(method("Watch"), messages.encode, None)()
@@ -230,17 +241,15 @@ class HostWatch:
 
     def _take_message(self, message: HostMessage) -> int:
         """Act on a message, and return its cost: as how many messages it counts."""
-        if isinstance(message, HostHello) == self.is_alive:
+        if isinstance(message, HostHello) == (self.is_alive and not self._is_rejoining):
             raise _Nonsense("it must greet once, and first")
         match message:
             case HostHello():
-                _check_version(message.host_api)
-                self.machine = message.machine
-                if not self._refusal:
-                    _log.info("cluster.watch.started", host=self.address, machine=message.machine)
+                self._take_greeting(message)
             case HostState():
                 return self._note_state(message)
             case HostTick():
+                self._rejoins_until = time.monotonic() + SILENT_S
                 self.trouble = ""
                 self._refuse("")
                 for engine, process, load in map(msgspec.structs.astuple, message.loads):
@@ -253,16 +262,26 @@ class HostWatch:
                 self._has_ended = True
         return 1
 
+    def _take_greeting(self, hello: HostHello) -> None:
+        _check_version(hello.host_api)
+        if hello.machine != self.address:
+            raise _Nonsense("it greets as another host than the one that has joined")
+        if not self._is_rejoining:  # a host that only greets, and breaks each link, is lost
+            self._rejoins_until = time.monotonic() + SILENT_S
+        if not self._refusal and not self._is_rejoining:
+            _log.info("cluster.watch.started", host=self.address, machine=hello.machine)
+        self.machine, self._is_rejoining = hello.machine, False
+
     def _leave(self) -> None:
         self._is_leaving = True
         for state in list(self.states.values()):
             self._tell(state)
 
     def _note_state(self, state: HostState) -> int:
-        key, most = (state.engine, state.process), self._channels.ports
+        key = state.engine, state.process
         if key not in self._processes:
-            if len(self._processes) >= most:
-                raise _Nonsense(f"it has more than {most} processes, and ports of its cluster is {most}")
+            if len(self._processes) >= MOST_PROCESSES:
+                raise _Nonsense(f"it has more than {MOST_PROCESSES} processes")
             self._processes[key] = next(self._numbers)
         number = self._processes[key]
         self._messages_read[number] += 1
@@ -290,16 +309,13 @@ class HostWatch:
         return 0 if is_first else round(_MESSAGES_A_SECOND)
 
     def _with_watched_address(self, state: HostState) -> HostState:
-        """Return a state whose address is the watched one, with the process's port."""
-        first, ports = self._place.port + 1, self._channels.ports
+        """Return a state whose address is that of the process for the workers of this gateway."""
         try:
-            port = parse_address(state.address).port
-        except ValueError:
-            port = 0
-        if first <= port < first + ports:
-            return msgspec.structs.replace(state, address=str(self._place._replace(port=port)))
-        reason = f"port {port} of a process is none of the {ports} after {self.address}"
-        return msgspec.structs.replace(state, address="", state="failed", reason=reason)
+            return msgspec.structs.replace(
+                state, address=self._channels.address_of(self.address, state.address)
+            )
+        except ValueError as error:
+            return msgspec.structs.replace(state, address="", state="failed", reason=str(error))
 
     def _tell(self, state: HostState) -> None:
         if self._is_leaving and state.state == "ready":
@@ -319,7 +335,8 @@ class HostWatch:
         self.states, self._processes, self._hello_digests = {}, {}, {}
         self._messages_read.clear()
         self.released_at = None
-        self.machine, self._is_leaving, self._has_ended = "", False, False
+        self.machine = ""
+        self._is_leaving = self._has_ended = self._is_rejoining = False
 
 
 def _cause_of(error: grpc.aio.AioRpcError) -> str:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.databases import Postgres
-from tests.faults.cluster_hosts import Agent, agent, certificates
+from tests.faults.cluster_hosts import Agent, agent, balancer, host_key
 from tests.faults.processes import state
 from tests.features.cluster.gateways import gateways
 from tests.redis_server import RedisServer
@@ -32,10 +32,6 @@ _CLUSTER = """
 plugin = "tone"
 cluster = "gpu"
 [clusters.gpu]
-hosts = [{hosts}]
-certificate = "{certificates}/gateway.pem"
-key = "{certificates}/gateway.key"
-authority = "{certificates}/hosts-authority.pem"
 """
 
 
@@ -58,16 +54,16 @@ def site(
     shared_postgres: Postgres, shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DeadlySite]:
     folder = tmp_path_factory.mktemp("deadly")
-    made = certificates(folder / "certificates")
     with ExitStack() as stack:
-        agents = [stack.enter_context(agent(folder / f"gpu{n}", made, _DEADLY)) for n in range(HOSTS)]
-        lone = stack.enter_context(agent(folder / "lone", made, _LONE))
         schema = stack.enter_context(shared_postgres.lent_schema())
-        hosts = ", ".join(f'"127.0.0.1:{each.port}"' for each in (*agents, lone))
         config = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"')
-        config += _CLUSTER.format(hosts=hosts, certificates=made)
+        config += _CLUSTER
         url = shared_postgres.url(search_path=schema)
         opened = stack.enter_context(gateways(folder, url, shared_redis.url, count=GATEWAYS, config=config))
+        address = stack.enter_context(balancer(folder, opened.servers))
+        joined = address, host_key(opened.servers[0])
+        agents = [stack.enter_context(agent(folder / f"gpu{n}", *joined, _DEADLY)) for n in range(HOSTS)]
+        lone = stack.enter_context(agent(folder / "lone", *joined, _LONE))
         until(lambda: {_slots(each) for each in opened.servers} == {(8 * HOSTS, 8)})
         yield DeadlySite(opened.servers, agents, lone, shared_postgres, schema)
         machines = [each.process for each in opened.servers] + [each.process for each in (*agents, lone)]

@@ -25,6 +25,7 @@ from proxy.features.cluster.membership import Membership
 from proxy.features.cluster.orders import OrderOutcome
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.storage.store import Statement, StorageFailed
+from speech_engine.host.cluster_messages import ClusterNews
 from tests.features.cluster.rig import Link, Site, age, key, living, renewed
 from tests.waiting import soon
 
@@ -350,3 +351,22 @@ async def test_a_copy_of_a_data_folder_on_another_host_replaces_no_machine(
             async with site.machine("a", memory):
                 pytest.fail("it started")
         assert len(await living(first.store)) == 1
+
+
+async def test_a_gateway_tells_its_supervisor_whom_hosts_must_meet(site: Site) -> None:
+    cluster, link = '[engines.xtts]\ncluster = "gpu"\n[clusters.gpu]\n', Link()
+    taking = {"VOXGATE_SERVER__LINKS": "127.0.0.1:1"}
+    async with (
+        site.machine("a", site.settings + cluster, link=link) as one,
+        site.machine("b"),
+        site.machine("w", serves=False),
+        site.machine("x", site.settings + cluster, environ=taking, serves=False),
+    ):
+        await member(one).look()
+        await member(one)._renew()
+        there = await living(one.store)
+        news = [each for each in link.told if isinstance(each, ClusterNews)]
+        assert news[-1] == ClusterNews(
+            tuple(each.id for each in there if each.kind == "server" or each.takes_links)
+        )
+        assert (len(there), len(news[-1].gateways)) == (4, 3)

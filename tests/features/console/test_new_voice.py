@@ -343,10 +343,8 @@ def test_where_nothing_speaks_a_recording_there_is_a_sentence_and_a_command_in_p
     reader = with_plan(reader, "rules")
     reader.open("voices")
     reader.reads("Nothing on this server can speak with the voice of a recording.", "#voices-hint")
-    assert reader.tab.run("at('#voices-new')") is None
-    reader.go("voices/new")
-    reader.reads("Nothing on this server can speak with the voice of a recording.", "#new-hint")
-    reader.reads("voxgate models pull", "#new-hint code")
+    reader.tab.run("at('#voices-new').click()")
+    reader.reads("voxgate voices own", "#offer-ask")
     assert reader.tab.run("at('#page form')") is None
     reader.assert_readable(LOOKS[1:])
 

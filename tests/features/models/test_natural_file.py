@@ -367,7 +367,7 @@ def test_a_note_is_there_while_something_is_fetched(
     path = note_path(str(folder / "data"))
     seen: list[Note | None] = []
 
-    def have(_store: Any, _loaded: Any, listed: Any, _build: Any, fetch: Any) -> FetchedModels:
+    def have(_store: Any, _loaded: Any, listed: Any, _build: Any, fetch: Any, *_more: Any) -> FetchedModels:
         for each in listed[0].entry.packages:
             fetch(f"{each.package} {each.version}", each.size, each.size)
         seen.append(read_note(path))

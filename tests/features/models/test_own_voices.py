@@ -66,7 +66,7 @@ def lay_gallery(plugins: Path, hub: Hub, source: Path) -> None:
         told = f'name = "{path.name}", size = {len(data)}, sha256 = "{sha256(data)}"'
         lines.append(f'{{ {told}, urls = ["{urls[0]}", "{urls[1]}"] }}')
     own = ENTRY.format(name="bird", languages='["th"]', terms=TERMS, files=", ".join(lines))
-    converter = ENTRY.format(name="openvoice-v2", languages="[]", terms="MIT.", files=", ".join(lines))
+    converter = ENTRY.format(name="parrot", languages="[]", terms="MIT.", files=", ".join(lines))
     (plugins / "gallery.toml").write_text(own + converter)
 
 
@@ -111,15 +111,18 @@ def test_without_a_language_it_is_the_servers(
     assert refused(run("voices", "own", "eo")).startswith("no gallery has a model that speaks 'eo'")
 
 
-def test_any_engine_is_repeated_by_the_converter(run: Run, mirrors: Mirrors, tmp_path: Path) -> None:
+def test_any_engine_is_repeated_by_the_converter(
+    run: Run, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_voices, "CONVERTER", "parrot")
     galleries = open_galleries(registry.load())
     names = [each.name for each in own_voices.choose_models(galleries, "th", with_converter=True)]
-    assert names == ["bird", "openvoice-v2"]
+    assert names == ["bird", "parrot"]
     assert run("voices", "own", "eo", "--any").status == 1, "its terms come first"
     assert run("voices", "own", "eo", "--any", "--agree").status == 0
     layer = read_layer(configured(tmp_path))
-    assert (layer.converter, layer.engines) == ("chirp", {"chirp": {"model": "openvoice-v2"}})
-    assert run("models", "remove", "openvoice-v2", "--yes").status == 0
+    assert (layer.converter, layer.engines) == ("chirp", {"chirp": {"model": "parrot"}})
+    assert run("models", "remove", "parrot", "--yes").status == 0
     assert read_layer(configured(tmp_path)).converter == ""
 
 

@@ -109,6 +109,12 @@ def test_signs_alone_say_nothing(text: str) -> None:
         cut_phrases(phrases(text), SYMBOLS)
 
 
+def test_a_word_is_said_again_a_few_times_at_most() -> None:
+    (whole,) = said("ไปๆๆๆๆๆ ไปๆ")
+    assert whole.count("paj") == 6
+    assert sum(map(len, said("กา" * 1_024 + "ๆ" * 2_048))) < 5 * sum(map(len, said("กา" * 1_024)))
+
+
 @each_row("text", ["ก" * 4_096, "กา" * 2_048, "สวัสดี" * 680, "ก็" * 2_048, "ไป่้ก๊Aๆ" * 600])
 def test_a_long_text_without_blanks_is_read_in_little_time(text: str) -> None:
     begin = time.process_time()

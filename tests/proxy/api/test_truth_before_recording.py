@@ -18,7 +18,7 @@ all = ["rules/m", "english/m"]
 [voices.alloy]
 rules = "v"
 """
-_PULL = "The operator of this server can add it with: voxgate models pull "
+_PULL = "The operator of this server can add it with: voxgate voices own "
 
 server = inside_fixture(_DEAF)
 

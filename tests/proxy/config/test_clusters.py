@@ -1,16 +1,13 @@
-"""[host] and [clusters.NAME]: addresses, files and keys, and engines that have a cluster."""
+"""[host] and [clusters.NAME]: gateways and keys, what is gone, and engines that have a cluster."""
 
 from pathlib import Path
 
-import pytest
-
-from proxy.config.clusters import ClusterSection, HostAddress, HostSection, parse_address
+from proxy.config.clusters import ClusterSection, HostSection
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 
 SECRET = "never-to-be-shown"
-TLS = 'certificate = "a.pem"\nkey = "a.key"\nauthority = "b.pem"\n'
-LOCAL = '[clusters.gpu]\nhosts = ["127.0.0.1:7070"]\n'
+LOCAL = "[clusters.gpu]\n"
 ENGINE = f'{LOCAL}[engines.tone]\ncluster = "gpu"\n'
 
 
@@ -20,92 +17,67 @@ def test_left_out_there_is_no_host_and_no_cluster(tmp_path: Path) -> None:
     assert loaded.engines["espeak"].cluster == ""
 
 
-def test_files_are_beside_the_config_file_and_the_key_is_never_shown(tmp_path: Path) -> None:
+def test_the_authority_is_beside_the_config_file_and_the_key_is_never_shown(tmp_path: Path) -> None:
     text = (
-        f'[host]\nlisten = "0.0.0.0:7070"\naddress = "10.0.0.5"\n{TLS}gateways = ["https://one.example"]\n'
-        f'api_key = "env:KEY"\n[clusters.gpu]\nhosts = ["gpu1:7070", "[fd00::1]:7071"]\n{TLS}'
+        '[host]\ngateways = ["https://one.example"]\napi_key = "env:KEY"\nauthority = "a.pem"\n'
+        "[clusters.gpu]\nmost_hosts = 3\n"
     )
     loaded = load(tmp_path, text, KEY=SECRET)
-    files = tuple(str(tmp_path / name) for name in ("a.pem", "a.key", "b.pem"))
-    host, cluster = loaded.host, loaded.clusters["gpu"]
-    assert (host.certificate, host.key, host.authority) == files
-    assert (cluster.certificate, cluster.key, cluster.authority) == files
-    assert host.announced_address == HostAddress("10.0.0.5", 7070)
-    assert host.api_key == SECRET
-    assert SECRET not in f"{loaded!r} {host!r} {loaded.clusters!r}"
+    assert (loaded.host.authority, loaded.host.api_key) == (str(tmp_path / "a.pem"), SECRET)
+    assert loaded.clusters == {"gpu": ClusterSection(3)}
+    assert SECRET not in f"{loaded!r} {loaded.host!r} {loaded.clusters!r}"
     assert loaded.secrets == ("KEY",)
 
 
-def test_the_environment_says_where_a_machine_is(tmp_path: Path) -> None:
-    text = f'[host]\nlisten = "[::]:7070"\n{TLS}'
-    one = load(tmp_path, text, VOXGATE_HOST__ADDRESS="fd00::5")
-    other = load(tmp_path, text, VOXGATE_HOST__ADDRESS="10.0.0.6")
-    assert str(one.host.announced_address) == "[fd00::5]:7070"
-    assert one.digest == other.digest
+def test_a_key_in_a_file_is_read_when_the_host_dials(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    text = '[host]\ngateways = ["https://one.example"]\napi_key = "file:key"'
+    assert load(tmp_path, text).host.api_key == f"file:{tmp_path / 'key'}"
 
 
-def test_this_machine_alone_does_without_tls(tmp_path: Path) -> None:
-    for listen in ("127.0.0.1:7070", "[::1]:7070", "localhost:7070"):
-        loaded = load(tmp_path, f'[host]\nlisten = "{listen}"\n{ENGINE}')
-        assert str(loaded.host.announced_address) == listen
-        assert loaded.clusters == {"gpu": ClusterSection(hosts=("127.0.0.1:7070",))}
-        assert loaded.engines["tone"].cluster == "gpu"
+def test_what_a_host_has_alone_is_none_of_the_digest(tmp_path: Path) -> None:
+    texts = [f'[host]\ngateways = ["https://{name}.example"]\napi_key = "env:KEY"' for name in ("one", "two")]
+    one, two = (load(tmp_path, text, KEY=SECRET).digest for text in texts)
+    assert one == two
 
 
-@each_row(
-    "text",
-    ["", ":7070", "gpu1", "gpu1:", "gpu1:0", "gpu1:65536", "gpu1:x", "gpu1:70 70", "::1:7070", "[::x]:1",
-     "[1.2.3.4]:1", "http://gpu1:7070", "gpu1:7070\n", "a/b:1", "gpu1:٣"],
-)  # fmt: skip
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_address(text)
+def host(*lines: str) -> str:
+    return "\n".join(("[host]", *lines))
 
 
-def host(*lines: str, listen: str = "127.0.0.1:7070") -> str:
-    return "\n".join(("[host]", f'listen = "{listen}"', *lines))
+def cluster(*lines: str) -> str:
+    return "\n".join(("[clusters.gpu]", *lines))
 
 
-def cluster(*lines: str, hosts: str = '["127.0.0.1:7070"]') -> str:
-    return "\n".join(("[clusters.gpu]", f"hosts = {hosts}", *lines))
-
-
+DIALS = 'a host dials since 0.2.0: write gateways = ["https://GATEWAY"] and api_key'
+KEY_OF = "give each the key of voxgate keys create --role host --cluster gpu"
 GATEWAYS = 'gateways = ["https://one.example"]'
 
 
 @each_row(
     ("text", "key", "right"),
     [
-        (host(listen="7070"), "host.listen", 'must be "NAME:PORT"'),
-        (host(listen="gpu1:65536"), "host.listen", 'must be "NAME:PORT"'),
-        (host("ports = 0"), "host.ports", "a number of ports, 1 to 1000"),
-        (host("ports = 1001"), "host.ports", "a number of ports, 1 to 1000"),
-        (host(listen="127.0.0.1:65472"), "host.listen", "a port up to 65471"),
-        (host(TLS, listen="0.0.0.0:7070"), "host.address", "is missing: where others reach"),
-        (host(TLS, listen="[::0]:7070"), "host.address", "is missing: where others reach"),
-        (host(TLS, 'address = "0.0.0.0"'), "host.address", "where others reach this machine"),
-        (host(TLS, 'address = "gpu1:7070"'), "host.address", "without a port"),
-        (host('certificate = "a.pem"\nkey = "a.key"'), "host.authority", "the other two need it"),
-        (host('key = "a.key"\nauthority = "b"'), "host.certificate", "the other two need it"),
-        (host('authority = "a"\ncertificate = "b"'), "host.key", "the other two need it"),
-        (host(listen="gpu1:7070"), "host.certificate", "only loopback does without TLS"),
-        (host(listen="127.0.0.1.example:7070"), "host.key", "only loopback does without TLS"),
+        (host('listen = "127.0.0.1:7070"'), "host.listen", DIALS),
+        (host('address = "10.0.0.5"'), "host.address", DIALS),
+        (host("ports = 64"), "host.ports", DIALS),
+        (host('certificate = "a.pem"'), "host.certificate", DIALS),
+        (host('key = "a.key"'), "host.key", DIALS),
         (host(GATEWAYS), "host.api_key", "is missing: host.gateways needs it"),
         (host('api_key = "env:KEY"'), "host.gateways", "is missing: host.api_key needs it"),
         (host(GATEWAYS, 'api_key = "plain"'), "host.api_key", "a key is never written in this file"),
         (host(GATEWAYS, 'api_key = "env:NONE"'), "host.api_key", "env:NONE is not set"),
         (host('gateways = ["http://one.example"]'), "host.gateways", '["https://…"]'),
-        (host("lisen = 1"), "host.lisen", "did you mean listen?"),
+        (host("gateway = []"), "host.gateway", "did you mean gateways?"),
         ("host = 1", "host", "must be a table"),
-        (cluster(hosts='["gpu1"]'), "clusters.gpu.hosts", 'must be "NAME:PORT"'),
-        (cluster(hosts="[]"), "clusters.gpu.hosts", "is missing: name hosts"),
-        (cluster(hosts='["127.0.0.1:1", "gpu1:1"]'), "clusters.gpu.key", "only loopback does without TLS"),
-        (cluster('key = "a.key"'), "clusters.gpu.authority", "the other two need it"),
+        (cluster('hosts = ["gpu1:7070"]'), "clusters.gpu.hosts", KEY_OF),
+        (cluster("ports = 64"), "clusters.gpu.ports", KEY_OF),
+        (cluster("announced = true"), "clusters.gpu.announced", KEY_OF),
+        (cluster('networks = ["10.0.0.0/8"]'), "clusters.gpu.networks", KEY_OF),
+        (cluster('certificate = "a.pem"'), "clusters.gpu.certificate", KEY_OF),
+        (cluster('key = "a.key"'), "clusters.gpu.key", KEY_OF),
+        (cluster('authority = "b.pem"'), "clusters.gpu.authority", KEY_OF),
         (cluster("most_hosts = 0"), "clusters.gpu.most_hosts", "a number of hosts, 1 to 1000"),
-        (cluster('networks = ["10.0.0.1/8"]'), "clusters.gpu.networks", "'10.0.0.1/8' is no network such as"),
-        (cluster(TLS, "announced = true"), "clusters.gpu.announced", "needs PostgreSQL"),
-        (cluster("announced = true"), "clusters.gpu.certificate", "only loopback does without TLS"),
-        (cluster("host = []"), "clusters.gpu.host", "did you mean hosts?"),
+        (cluster("most_host = 1"), "clusters.gpu.most_host", "did you mean most_hosts?"),
         ("[clusters.GPU]", "clusters.GPU", "lower-case letters"),
         ("[clusters]\ngpu = 1", "clusters.gpu", "must be a table"),
         ('[engines.tone]\ncluster = "gpu"', "engines.tone.cluster", "there is no [clusters.gpu]"),
@@ -125,8 +97,3 @@ def test_a_fault_names_its_key(tmp_path: Path, text: str, key: str, right: str) 
 
 def test_an_engine_with_keys_at_their_defaults_has_no_fault(tmp_path: Path) -> None:
     load(tmp_path, f'{ENGINE}hosted = true\ndevice = "auto"\non_demand = false')
-
-
-def test_announced_hosts_are_noted_in_postgres(tmp_path: Path) -> None:
-    text = f'[storage]\nurl = "postgresql://db/voxgate"\n[clusters.gpu]\nannounced = true\n{TLS}'
-    assert load(tmp_path, text).clusters["gpu"].announced

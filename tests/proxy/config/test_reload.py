@@ -48,6 +48,7 @@ _OTHER: dict[str, Any] = {
     "fill_missing": True,
     "default_language": "pt",
     "detector": "",
+    "converter": "x",
     "turn_pause_ms": 0,
     "cors_origins": ("https://x",),
     "hosts": ("x",),
@@ -56,6 +57,7 @@ _OTHER: dict[str, Any] = {
     "idempotency_mb": 1,
     "spill_mb": 1,
     "metrics": "",
+    "links": "127.0.0.1:1",
     "dev_key": True,
 }
 
@@ -124,8 +126,8 @@ def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
         ("storage", Storage("postgresql://db/voxgate")),
         ("limits", LimitsStore("redis://cache")),
         ("upstream", Upstream(connections=7)),
-        ("host", HostSection(listen="127.0.0.1:7070")),
-        ("clusters", {"gpu": ClusterSection(hosts=("127.0.0.1:7070",))}),
+        ("host", HostSection(authority="/ca.pem")),
+        ("clusters", {"gpu": ClusterSection()}),
     ],
 )
 def test_a_setting_that_is_opened_once_waits_for_a_restart(name: str, section: object) -> None:

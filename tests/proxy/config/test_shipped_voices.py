@@ -14,7 +14,7 @@ from speech_engine import EngineVoice
 from tests.proxy.config.files import load
 from tests.tables import each_row
 
-PLACES = '[clusters.gpu]\nhosts = ["127.0.0.1:7070"]\n[runners.far]\nplugin = "runpod"\n'
+PLACES = '[clusters.gpu]\n[runners.far]\nplugin = "runpod"\n'
 ELSEWHERE = 'cluster = "gpu"'
 RENTED = 'runner = "far"\nbudget_usd_day = 1'
 README = Path(__file__).parents[3] / "plugins/espeak/README.md"

@@ -61,6 +61,23 @@ def test_a_converter_that_is_no_engine_is_noted(tmp_path: Path) -> None:
         )
 
 
+def test_a_plan_that_sells_no_conversions_is_noted(tmp_path: Path) -> None:
+    by_letter, by_second = '{ credits = 1, per = "character" }', '{ credits = 1, per = "minute" }'
+    rows = [
+        ("", f"speech = {by_letter}", True),
+        ("", f"speech = {by_letter}\nconversion = {by_second}", False),
+        ("", f"speech = {by_second}", False),
+        ('engines = ["espeak"]', f"speech = {by_letter}", False),
+    ]
+    for terms, prices, is_noted in rows:
+        plan = f"[plans.paid]\n{terms}\n[plans.paid.prices]\n{prices}\n"
+        text = f'[server]\ndata = "{tmp_path}/data"\nconverter = "rvc"\n{PIPER}[engines.rvc]\n{plan}'
+        found = findings(load(tmp_path, text), "converter")
+        assert [(name, each.verdict, each.do) for name, each in found.items()] == (
+            [("paid", "note", "add conversion to [plans.paid.prices]")] if is_noted else []
+        ), prices
+
+
 class Named(msgspec.Struct, frozen=True):
     """Settings without which a plugin cannot tell its names."""
 
@@ -71,7 +88,7 @@ class Named(msgspec.Struct, frozen=True):
 def test_a_plugin_elsewhere_that_cannot_be_asked_for_its_names_is_noted(
     tmp_path: Path, names: Any, verdicts: list[str]
 ) -> None:
-    place = '[clusters.gpu]\nhosts = ["127.0.0.1:7070"]\n'
+    place = "[clusters.gpu]\n"
     config = load(tmp_path, f'{place}[engines.espeak]\n[engines.mine]\ncluster = "gpu"\n')
     installed = registry.load()
     mine = Plugin(kind="engine", name="mine", settings=Named, create=Hosted("nobody"), names=names)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
 OTHERS = (*("latin", "plain", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),)
-WITH_MODELS = ("f5tts", "pocket", "whisper", "xtts")
+WITH_MODELS = ("f5tts", "openvoice", "pocket", "whisper", "xtts")
 SHADOWED = ("hibari", "kokoro", "piper", "rvc")
 """With these folders on the path, those of hibari, Piper and RVC hide the libraries of the same names."""
 

@@ -29,7 +29,6 @@ CONFIG = """
 [server]
 default_model = "tone"
 [clusters.gpu]
-hosts = ["127.0.0.1:1"]
 [runners.far]
 plugin = "runpod"
 api_key = "k"

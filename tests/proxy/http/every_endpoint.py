@@ -84,6 +84,7 @@ BODIES: dict[str, Any] = {
     "Recloning": {"reclone": True},
     "NewClone": {"engine": "tone"},
     "AgainBody": {"steps": [1]},
+    "OwnVoicesOrder": {"language": "zu", "agree": True},  # no gallery has it, so nothing is fetched
 }
 """Lawful bodies, by the names of their schemas."""
 _LINE = {"custom_id": "a", "method": "POST", "url": "/v1/audio/speech", "body": {**_SAY, "model": "tone"}}
@@ -104,6 +105,7 @@ FORMS: dict[str, tuple[dict[str, str], str]] = {
         ({"emotion": "sad"}, "file"),
     ),
     **dict.fromkeys(("detect_marks", "check_content_provenance", "admin_detect_marks"), ({}, "file")),
+    **dict.fromkeys(("judge_recording", "judge_recording_for_operator"), ({}, "audio_sample")),
 }
 """The texts of the operations that take forms alone, and the field of their file."""
 
@@ -340,4 +342,4 @@ def _file(operation: str) -> tuple[str, bytes]:
     if "model" in operation:
         return "a.json", tone_voice()
     # To look for a mark takes ten times as long as the recording.
-    return "a.wav", speech_clips.wav() if "sample" in operation else wav(tone(440, 0.3))
+    return "a.wav", speech_clips.wav() if re.search("sample|judge", operation) else wav(tone(440, 0.3))

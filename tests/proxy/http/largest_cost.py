@@ -44,7 +44,6 @@ class Felt(NamedTuple):
     longest_commit_s: float
     cpu_s: float
     stays_bytes: int
-    levels: Mapping[int, int]
 
     def figures(self) -> str:
         """The longest hold and commit in milliseconds, the processor seconds, and the MiB that stay."""

@@ -229,11 +229,8 @@ class Rig:
         headers = {"authorization": f"Bearer {self._neighbour}"}
         return httpx2.Request("POST", "http://voxgate.test/v1/audio/speech", headers=headers, json=body)
 
-    async def feel(
-        self, request: httpx2.Request, levels: Mapping[int, int] | None = None, *, is_alone: bool = False
-    ) -> Felt:
-        """Send a request while the neighbour speaks again and again, or alone. What stays is above the
-        `levels` of memory, or those of now."""
+    async def feel(self, request: httpx2.Request, *, is_alone: bool = False) -> Felt:
+        """Send a request while the neighbour speaks again and again, or alone."""
         holds, is_over, answered = list[LoopHold](), asyncio.Event(), 0
 
         async def neighbour() -> None:
@@ -246,10 +243,9 @@ class Rig:
                 await asyncio.sleep(0.001)
 
         self.units, self._meter.longest_commit_s = 0, 0.0
-        if levels is None:
-            # An allocator's level goes up and down: what stays is above the highest that there was.
-            levels = self._levels
-            levels.update({pid: max(at, levels.get(pid, 0)) for pid, at in self._meter.memory().items()})
+        # An allocator's level goes up and down: what stays is above the highest that there was.
+        levels = self._levels
+        levels.update({pid: max(at, levels.get(pid, 0)) for pid, at in self._meter.memory().items()})
         memory, cpu_s = {**levels}, -self._meter.cpu_s()
         with capture_logs() as logs:
             async with watch_loop(holds.append):
@@ -285,7 +281,6 @@ class Rig:
             self._meter.longest_commit_s,
             max(0.0, cpu_s),
             stays,
-            memory,
         )
 
 

@@ -29,4 +29,4 @@ async def test_every_operation_has_a_lawful_request(tmp_path: Path) -> None:
             if answer.is_error and answer.status_code not in (404, 409):
                 found[operation.id] = answer.json()["error"]["code"]
         assert found == REFUSED
-        assert accesses == {"open", "key", "session", "admin", "host"}
+        assert accesses == {"open", "key", "session", "admin"}

@@ -86,15 +86,15 @@ HEAD = "| operation | status | hold ms | commit ms | processor s | stays MiB |"
 
 
 async def felt_of(rig: Rig, row: Row) -> Felt:
-    """What is felt is sent again: on a busy machine the same work takes longer, and the allocator keeps a
-    buffer that the next answer uses. What all answers leave counts."""
+    """What is felt is sent again: on a busy machine the same work takes longer, and the allocator of a helper
+    keeps a buffer that its next task uses. What each answer leaves again counts."""
     await rig.prepare(row)
     felt = await rig.feel(rig.encoded(row))
     for _ in range(_MOST_TRIES):
         if not (felt.holds or felt.long_commits or felt.stays_bytes > MOST_STAYS_BYTES):
             break
         await rig.prepare(row)
-        again = await rig.feel(rig.encoded(row), felt.levels)
+        again = await rig.feel(rig.encoded(row))
         felt = again if again.status == felt.status else felt
     for _ in range(_MOST_TRIES):
         if felt.cpu_s <= MOST_CPU_S:

@@ -141,7 +141,8 @@ async def test_an_operator_sees_what_is_open_and_what_was_refused(tmp_path: Path
 _PROGRAM = """
 import resource
 from proxy.config.sections import Server
-from proxy.http.open_connections import OpenConnections, raise_file_limit
+from proxy.helpers.file_limit import raise_file_limit
+from proxy.http.open_connections import OpenConnections
 from proxy.telemetry.metrics import Metrics
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 raise_file_limit()

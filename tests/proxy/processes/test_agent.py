@@ -9,6 +9,7 @@ import pytest
 from proxy.config.clusters import HostSection
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
+from proxy.errors import CannotServe
 from proxy.hosts.cluster.messages import (
     GatewayHello,
     HostHello,
@@ -19,10 +20,9 @@ from proxy.hosts.cluster.messages import (
 )
 from proxy.hosts.host import HostPlace
 from proxy.hosts.host_list import EngineSwitch, Hosts
-from proxy.processes import agent
-from proxy.processes.agent import Agent, AgentService
+from proxy.processes.agent import Agent, AgentService, host_that_joins
 from speech_engine.host.pipe_messages import HostState
-from tests.server import free_port
+from tests.speech_engine.host.fakes import short_folder
 from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
@@ -47,12 +47,6 @@ async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_th
     loading = [each for each in told if isinstance(each, HostState) and each.loaded]
     assert [(each.process, each.loaded) for each in loading] == [(number, 0.99) for number in range(1, 11)]
     assert [type(each) for each in told[:2]] == [HostState, HostTick]
-
-
-def test_each_start_of_a_process_gets_the_next_free_port_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent, "_is_port_free", lambda address: address.port != 7072)
-    place = agent.ProcessPorts(HostSection(listen="127.0.0.1:7070", ports=3))
-    assert [place("tone").address for _ in range(3)] == [f"127.0.0.1:{port}" for port in (7071, 7073, 7071)]
 
 
 class _Gateway:
@@ -87,10 +81,24 @@ async def test_an_agent_ends_with_the_error_of_its_hosts(monkeypatch: pytest.Mon
         raise OverflowError("no such port")
 
     monkeypatch.setattr(Hosts, "run", fail)
-    section = HostSection(listen=f"127.0.0.1:{free_port()}")
-    serving = Agent(Config(server=Server(metrics=""), host=section), ())
+    section = HostSection(("http://127.0.0.1:1",), "vg-1")
     announced: list[str] = []
-    async with asyncio.timeout(10.0):
-        with pytest.raises(OverflowError, match="no such port"):
-            await serving.run(announced.append, ends_with_stdin=False)
-    assert announced == [section.listen]
+    with short_folder() as folder:
+        serving = Agent(Config(server=Server(metrics=""), host=section), (), folder)
+        async with asyncio.timeout(10.0):
+            with pytest.raises(OverflowError, match="no such port"):
+                await serving.run(announced.append, ends_with_stdin=False)
+    assert announced == ["http://127.0.0.1:1"]
+
+
+def test_a_host_that_joins_dials_one_gateway_with_the_key_of_its_environment() -> None:
+    section, environ = HostSection(authority="ca.pem"), {"VOXGATE_HOST_KEY": "vg-1"}
+    joining = host_that_joins(section, "https://tts.example.org", environ)
+    assert joining.gateways == ("https://tts.example.org",)
+    assert (joining.api_key, joining.authority) == ("vg-1", "ca.pem")
+    assert host_that_joins(HostSection(api_key="vg-2"), "http://127.0.0.1:8000", {}).api_key == "vg-2"
+    for url in ("http://tts.example.org", "tts.example.org", "https://me:secret@tts.example.org"):
+        with pytest.raises(CannotServe, match="only loopback does without TLS"):
+            host_that_joins(section, url, environ)
+    with pytest.raises(CannotServe, match="VOXGATE_HOST_KEY is missing"):
+        host_that_joins(section, "https://tts.example.org", {})

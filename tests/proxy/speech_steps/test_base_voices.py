@@ -15,7 +15,17 @@ from starlette.types import Message
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
 from proxy.features.admin import verify
-from speech_engine import Context, EngineUnavailable, Event, Language, ModelInfo, Plugin, Started, VoiceInfo
+from speech_engine import (
+    Context,
+    EngineUnavailable,
+    Event,
+    Language,
+    ModelInfo,
+    Plugin,
+    Started,
+    UnsupportedOption,
+    VoiceInfo,
+)
 from speech_engine.values import EngineVoice, Samples, SpeechJob, Trained
 from tests import speech_clips
 from tests.features.own_voices.trained_files import tone_voice
@@ -82,6 +92,7 @@ class Mute(ToneEngine):
         super().__init__("mute", ToneSettings(**settings), Context(structlog.get_logger()))
         self.jobs: list[SpeechJob] = []
         self.change: dict[str, Any] = {}
+        self.fault: UnsupportedOption | None = None
 
     @asynccontextmanager
     async def create(self, _name: str, _settings: NoSettings, context: Context) -> AsyncIterator["Mute"]:
@@ -94,6 +105,8 @@ class Mute(ToneEngine):
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         self.jobs.append(job)
+        if self.fault is not None:
+            raise self.fault
         async with aclosing(super().convert(job, pcm)) as events:
             async for event in events:
                 yield event
@@ -159,8 +172,15 @@ async def test_a_trained_voice_speaks_by_a_base_voice_of_its_gender(tmp_path: Pa
             assert row.credits == pytest.approx(1_500_000 * seconds, abs=2)
             told = (await speech(server, voice=name, language=language, response_format="json")).json()
             assert (told["voice_base"], told["model_used"]) == (f"one/{base}", "one/m, mute/standard")
+            events = (
+                await speech(server, voice=name, language=language, model="one/m", stream_format="sse")
+            ).text
+            assert f'"voice_base":"one/{base}"' in events.rpartition("speech.audio.done")[2]
         plain = await server.speech(language="en")
         assert "x-voxgate-voice-from" not in plain.headers
+        assert (
+            "voice_base" not in (await server.speech(language="en", model="one/m", stream_format="sse")).text
+        )
         assert (await verify.verify(server.worker.store)).is_clean
 
 
@@ -239,6 +259,24 @@ async def test_the_pitch_is_that_of_the_model_that_repeats(tmp_path: Path) -> No
         await bring(server)
         assert (await speech(server, pitch=2)).status_code == 200
     assert [asked[name].jobs[0].pitch for name in ("one", "mute")] == [0.0, 2.0]
+
+
+async def test_the_model_that_repeats_gets_its_own_fields(tmp_path: Path) -> None:
+    asked = engines()
+    asked["mute"].change = {"client_fields": ("tau",)}
+    async with opened(tmp_path, asked) as server:
+        await bring(server)
+        for tau, state in ((0.1, "miss"), (0.1, "hit"), (0.2, "miss")):
+            answer = await speech(server, tau=tau, cache=True)
+            assert (answer.status_code, answer.headers["x-voxgate-cache"]) == (200, state)
+            assert "tau" not in answer.headers.get("x-voxgate-ignored", "")
+        assert [each.extra for each in asked["mute"].jobs] == [{"tau": 0.1}, {"tau": 0.2}]
+        assert [each.extra for each in asked["one"].jobs] == [{}, {}]
+        asked["mute"].fault = UnsupportedOption("Invalid value for 'tau'.", detail="tau")
+        answer = await speech(server, tau=7)
+        assert (answer.status_code, envelope(answer)["param"]) == (400, "tau")
+        plain = await speech(server, model="one/m")
+        assert (plain.status_code, envelope(plain)["param"]) == (503, None)
 
 
 async def test_the_base_voice_is_never_heard_alone(tmp_path: Path) -> None:

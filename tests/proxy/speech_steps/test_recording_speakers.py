@@ -42,9 +42,9 @@ GALLERIES = Galleries(
 @each_row(
     ("tag", "is_paid", "command"),
     [
-        (None, False, "voxgate models pull own-en"),
-        ("en-GB", True, "voxgate models pull own-en"),
-        ("th", False, "voxgate models pull own-th-nc --accept CC-BY-NC-4.0"),
+        (None, False, "voxgate voices own en"),
+        ("en-GB", True, "voxgate voices own en"),
+        ("th", False, "voxgate voices own th --accept CC-BY-NC-4.0"),
         ("th", True, ""),
         ("pt", False, ""),
     ],
@@ -91,7 +91,7 @@ def test_nothing_is_told_where_a_converter_repeats_a_model_of_the_language() -> 
 def test_a_language_that_no_model_speaks_is_told_with_what_to_pull() -> None:
     able = _engine("en", speaks_samples=True)
     said = "Nothing on this server can speak a voice of a recording in the language 'th'. "
-    helps = "The operator of this server can add it with: voxgate models pull own-th-nc --accept CC-BY-NC-4.0"
+    helps = "The operator of this server can add it with: voxgate voices own th --accept CC-BY-NC-4.0"
     assert _hint("th", able=able, rules=_engine("th")) == said + helps
     assert _hint("pt", able=able).endswith("No model is known that the operator could add for it.")
 
@@ -103,7 +103,7 @@ def test_a_clone_at_a_provider_is_another_way() -> None:
 
 def test_nothing_is_told_while_an_engine_starts_that_may_be_the_one() -> None:
     assert _hint(None, rules=_engine("en"), starting=None) == ""
-    assert _hint(None, rules=_engine("en")).endswith("voxgate models pull own-en")
+    assert _hint(None, rules=_engine("en")).endswith("voxgate voices own en")
 
 
 @each_row(

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from proxy.config.clusters import ClusterSection
 from proxy.hosts import hosted as hosted_module
-from proxy.hosts.cluster.channels import Channels
 from proxy.hosts.hosted import HostedEngine
 from speech_engine import API_VERSION, EngineUnavailable, Finished, ModelInfo, Speak, UnsupportedText
 from speech_engine.host.cluster_messages import FORGOTTEN_S
@@ -27,7 +25,7 @@ from tests.waiting import soon
 
 @asynccontextmanager
 async def _cluster() -> AsyncIterator[tuple[HostedEngine, Path]]:
-    engine = HostedEngine("fake", channels=Channels(ClusterSection()))
+    engine = HostedEngine("fake", is_clustered=True)
     with short_folder() as folder:
         try:
             yield engine, folder

@@ -4,20 +4,17 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import grpc
 import pytest
 from msgspec.structs import replace
 
-from proxy.config.clusters import ClusterSection, TlsFiles, parse_address
 from proxy.hosts.cluster import watch
-from proxy.hosts.cluster.channels import Channels
-from proxy.hosts.cluster.host_credentials import server_credentials
+from proxy.hosts.cluster.links_child import LinkChannels
 from proxy.hosts.cluster.messages import (
     HostEnded,
     HostHello,
@@ -34,7 +31,8 @@ from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad, ProcessJobs
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
-from tests.proxy.hosts.cluster.certificate_files import files_of, made
+from tests.proxy.hosts.cluster.joined import NOBODY, JoinedLinks, answering
+from tests.speech_engine.host.fakes import short_folder
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import soon
@@ -75,55 +73,35 @@ async def _watching(
     *said: HostMessage | bytes,
     on_jobs: Callable[[ProcessJobs], None] = lambda _jobs: None,
     live: Sequence[HostMessage | bytes] = (),
+    paths: Mapping[str, str] | None = None,
 ) -> AsyncIterator[tuple[HostWatch, list[HostState]]]:
-    """Watches a host that says this. The address of a state there is how far its port is from the host's."""
+    """Watches a host that says this."""
     states: list[HostState] = []
-    server = grpc.aio.server(options=[("grpc.max_send_message_length", -1)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.add_generic_rpc_handlers((SayingAgent(live or [_at(port, each) for each in said]),))
-    await server.start()
     engines, numbers = frozenset({"xtts"}), itertools.count(40)
-    watched = HostWatch(
-        f"127.0.0.1:{port}",
-        Channels(ClusterSection(ports=8)),
-        "mch_gateway",
-        engines,
-        numbers,
-        states.append,
-        on_jobs,
-    )
-    task = asyncio.create_task(watched.run())
-    try:
-        yield watched, states
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        await server.stop(None)
-
-
-def _at(port: int, said: HostMessage | bytes) -> HostMessage | bytes:
-    if isinstance(said, HostState) and said.address:
-        return replace(said, address=f"10.0.0.5:{port + int(said.address)}")
-    return said
+    async with answering(SayingAgent(live or said)) as (path,):
+        channels = LinkChannels(JoinedLinks(**(paths or {"mch_1": path})))
+        watched = HostWatch("mch_1", channels, "mch_gateway", engines, numbers, states.append, on_jobs)
+        task = asyncio.create_task(watched.run())
+        try:
+            yield watched, states
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 def _state(
-    name: str = "ready", *, engine: str = "xtts", process: int = 0, port: str = "1", **more: Any
+    name: str = "ready", *, engine: str = "xtts", process: int = 0, at: str = "xtts.0.1", **more: Any
 ) -> HostState:
-    return HostState(engine, process, 1, name, address=port, **more)
-
-
-def _port(watched: HostWatch) -> int:
-    return parse_address(watched.address).port
+    return HostState(engine, process, 1, name, address=at, **more)
 
 
 async def test_processes_get_the_gateways_own_numbers() -> None:
-    async with _watching(HostHello("mch_1"), _state(), _state(process=7)) as (watched, states):
+    said = HostHello("mch_1"), _state(), _state(process=7, at="xtts.7.1")
+    async with _watching(*said) as (watched, states):
         await soon(lambda: len(states) == 2)
-        assert [(each.process, each.state, each.address) for each in states] == [
-            (40, "ready", f"127.0.0.1:{_port(watched) + 1}"),
-            (41, "ready", f"127.0.0.1:{_port(watched) + 1}"),
-        ]
+        assert [(each.process, each.state) for each in states] == [(40, "ready"), (41, "ready")]
+        assert {Path(each.address).parent for each in states} == {Path("/links")}
+        assert states[0].address != states[1].address
         assert states[0].machine == watched.address
 
 
@@ -136,13 +114,13 @@ async def test_processes_of_a_tick_have_the_gateways_own_numbers() -> None:
 
 
 @each_row(
-    ("address", "reason"),
-    [("0", "port"), ("9", "is none of the 8 after"), ("", "port 0 of a process"), ("-99", "is none of")],
+    "name", ["../xtts.0.1", "xtts", "xtts.0", "xtts.0.1/a", "XTTS.0.1", "xtts.0.1\n", "x" * 65 + ".0.1"]
 )
-async def test_only_the_ports_after_the_watched_one_are_dialled(address: str, reason: str) -> None:
-    async with _watching(HostHello("mch_1"), _state(port=address)) as (_, states):
+async def test_a_name_that_is_none_of_a_process_is_refused(name: str) -> None:
+    async with _watching(HostHello("mch_1"), _state(at=name)) as (_, states):
         await soon(lambda: bool(states))
-        assert (states[0].state, states[0].address, reason in states[0].reason) == ("failed", "", True)
+        assert (states[0].state, states[0].address) == ("failed", "")
+        assert "is no name of a process" in states[0].reason
 
 
 async def test_what_a_host_says_of_another_clock_and_at_length_goes_no_further() -> None:
@@ -154,7 +132,7 @@ async def test_what_a_host_says_of_another_clock_and_at_length_goes_no_further()
 
 
 async def test_a_host_that_sends_too_much_is_read_slowly() -> None:
-    many = [_state("restarting", port=""), _state("starting", port="")] * 1_000
+    many = [_state("restarting", at=""), _state("starting", at="")] * 1_000
     async with _watching(HostHello("mch_1"), *many) as (watched, states):
         await soon(lambda: len(states) >= 3)
         began = time.monotonic()
@@ -202,11 +180,12 @@ async def test_a_host_that_leaves_keeps_its_work_and_one_that_ends_is_not_lost()
     [
         ((HostHello("mch_1", HOST_API + 1),), "its version of the messages is"),
         (
-            (HostHello("mch_1"), *(_state(process=number) for number in range(9))),
-            "more than 8 processes",
+            (HostHello("mch_1"), *(_state(process=number) for number in range(65))),
+            "more than 64 processes",
         ),
         ((_state(),), "it must greet once, and first"),
-        ((HostHello("mch_1"), HostHello("mch_2")), "it must greet once, and first"),
+        ((HostHello("mch_1"), HostHello("mch_1")), "it must greet once, and first"),
+        ((HostHello("mch_2"),), "it greets as another host"),
         ((HostHello("mch_1"), b"what is this?"), "its message cannot be read"),
         ((HostHello("mch_1"), _DEEP), "its message cannot be read"),
         ((HostHello("mch_1"), _state(reason="x" * 65_537)), r"length <= 65536 - at `\$.reason`"),
@@ -242,43 +221,12 @@ async def test_nonsense_ends_the_watch_and_the_engine_says_so(
     assert states[-1] == replace(refused, state="gone", reason="")
 
 
-async def test_why_a_host_cannot_be_watched_is_told_in_words(tmp_path: Path) -> None:
-    own, other = made(tmp_path / "own"), made(tmp_path / "other")
-    copyfile(other / "hosts-authority.pem", own / "others-authority.pem")
-    gateway = files_of("gateway", own)
-    deceived = replace(gateway, authority=str(own / "others-authority.pem"))
-    async with _listening(server_credentials(files_of("host", other))) as port:
-        assert "not of the authority" in await _trouble(port, gateway)
-        assert "takes certificates of another" in await _trouble(port, deceived)
-    assert "nothing listens" in await _trouble(port, gateway)
-    async with _listening(None) as port:
-        assert "speaks no TLS" in await _trouble(port, gateway)
-
-
-@asynccontextmanager
-async def _listening(credentials: grpc.ServerCredentials | None) -> AsyncIterator[int]:
-    server = grpc.aio.server()
-    if credentials is None:
-        port = server.add_insecure_port("127.0.0.1:0")
-    else:
-        port = server.add_secure_port("127.0.0.1:0", credentials)
-    await server.start()
-    try:
-        yield port
-    finally:
-        await server.stop(None)
-
-
-async def _trouble(port: int, files: TlsFiles) -> str:
-    cluster = ClusterSection(certificate=files.certificate, key=files.key, authority=files.authority)
-    engines, numbers = frozenset({"xtts"}), itertools.count(40)
-    address = f"127.0.0.1:{port}"
-    watched = HostWatch(address, Channels(cluster), "mch_gateway", engines, numbers, _ignore, _ignore)
-    task = asyncio.create_task(watched.run())
-    await soon(lambda: bool(watched.trouble))
-    task.cancel()
-    await asyncio.wait([task])
-    return watched.trouble
+async def test_why_a_host_cannot_be_watched_is_told_in_words() -> None:
+    with short_folder() as folder:
+        server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), folder / "a.sock")
+        async with server, _watching(paths={"mch_1": str(folder / "a.sock")}) as (watched, _):
+            await soon(lambda: bool(watched.trouble))
+            assert watched.trouble == "UNAVAILABLE: no link of the host took the connection"
 
 
 @pytest.mark.clock
@@ -289,17 +237,17 @@ async def test_a_host_that_is_refused_is_looked_at_again_and_taken_when_it_is_me
     said: list[HostMessage | bytes] = [HostHello("mch_1", HOST_API + 1)]
     async with _watching(live=said) as (watched, states):
         await soon(lambda: bool(watched.trouble))
-        said[:] = [HostHello("mch_1"), _state("starting", port=""), HostTick()]
+        said[:] = [HostHello("mch_1"), _state("starting", at=""), HostTick()]
         await soon(lambda: len(states) == 3)
         assert [each.state for each in states] == ["failed", "starting", "gone"]
         assert (states[2].process, watched.trouble) == (states[0].process, "")
 
 
-class _Far(Channels):
+class _Far(LinkChannels):
     """Channels to a host without sockets, which says the next of these messages to each Watch."""
 
     def __init__(self, *said: Sequence[HostMessage]) -> None:
-        super().__init__(ClusterSection(ports=8))
+        super().__init__(JoinedLinks())
         self.began: list[float] = []
         self.heard: list[tuple[float, str]] = []
         self._said = iter(said)
@@ -328,7 +276,7 @@ class _Far(Channels):
 async def _watched_for(seconds: float, far: _Far) -> tuple[HostWatch, list[HostState]]:
     states: list[HostState] = []
     engines, numbers = frozenset({"xtts"}), itertools.count(40)
-    watched = HostWatch("far:7070", far, "mch_gateway", engines, numbers, states.append, _ignore)
+    watched = HostWatch("mch_1", far, "mch_gateway", engines, numbers, states.append, _ignore)
     task = asyncio.create_task(watched.run())
     await asyncio.sleep(seconds)
     task.cancel()
@@ -338,7 +286,7 @@ async def _watched_for(seconds: float, far: _Far) -> tuple[HostWatch, list[HostS
 
 @simulated
 async def test_both_sides_give_signs_of_life_and_a_silent_host_is_lost() -> None:
-    far, began = _Far([HostHello("mch_1"), _state(port="far:7071")]), time.monotonic()
+    far, began = _Far([HostHello("mch_1"), _state()]), time.monotonic()
     watched, states = await _watched_for(4.0, far)
     ticks = [(number, "GatewayTick") for number in (1, 2, 3)]
     assert [(round(at - began), what) for at, what in far.heard] == [(0, "GatewayHello"), *ticks]
@@ -350,11 +298,11 @@ async def test_both_sides_give_signs_of_life_and_a_silent_host_is_lost() -> None
 
 @simulated
 async def test_a_host_that_ended_is_looked_for_after_a_second_and_a_refused_one_after_ten() -> None:
-    ready, began = _state(port="far:7071"), time.monotonic()
+    ready, began = _state(), time.monotonic()
     far = _Far(
         [HostHello("mch_1"), ready, HostLeaves(), HostEnded()],
-        [HostHello("mch_2", HOST_API + 1)],
-        [HostHello("mch_3", HOST_API - 1), ready],
+        [HostHello("mch_1", HOST_API + 1)],
+        [HostHello("mch_1", HOST_API - 1), ready],
     )
     _, states = await _watched_for(12.0, far)
     assert [round(each - began) for each in far.began] == [0, 1, 11]
@@ -364,7 +312,7 @@ async def test_a_host_that_ended_is_looked_for_after_a_second_and_a_refused_one_
 
 @simulated
 async def test_a_new_description_costs_a_second_so_that_a_host_cannot_tell_it_all_the_time() -> None:
-    described = [_state(port="far:7071", hello=encoded_hello(models)) for models in (1, 1, 2, 3, 4, 5)]
+    described = [_state(hello=encoded_hello(models)) for models in (1, 1, 2, 3, 4, 5)]
     watched, states = await _watched_for(2.5, _Far([HostHello("mch_1"), *described]))
     assert [each.state for each in states] == ["ready"] * 5 + ["gone"]
     assert watched.lost == 0, "the gateway has ended, and not the host"
@@ -374,7 +322,13 @@ async def test_a_watch_that_is_cancelled_ends_whatever_it_does_at_that_moment() 
     watches = []
     for number in range(300):
         watched = HostWatch(
-            "127.0.0.1:1", Channels(ClusterSection()), "mch", frozenset(), itertools.count(), _ignore, _ignore
+            "mch_1",
+            LinkChannels(JoinedLinks(mch_1=NOBODY)),
+            "mch",
+            frozenset(),
+            itertools.count(),
+            _ignore,
+            _ignore,
         )
         task = asyncio.create_task(watched.run())
         for _ in range(number % 60):
