@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Final
 
-from plugins.openvoice.sizes import FFT, HOP, PUBLISHED, RATE_HZ, OpenVoiceSizes, shapes_of
+from plugins.openvoice.layers import FFT, PUBLISHED, OpenVoiceSizes, shapes_of
 from speech_engine.model_files import (
     ModelContents,
     ModelFacts,
@@ -18,6 +18,9 @@ from speech_engine.model_files import (
 )
 from speech_engine.model_files.safetensors import read_header
 
+RATE_HZ: Final = 22_050
+HOP: Final = 256
+"""The samples of a frame."""
 _DATA: Final = {"sampling_rate": RATE_HZ, "filter_length": FFT, "hop_length": HOP, "win_length": FFT}
 
 
@@ -35,27 +38,17 @@ def read_finite(data: memoryview) -> Mapping[str, TensorInfo]:
     return tensors
 
 
-def find_sizes(model: ModelContents, published: Sequence[OpenVoiceSizes] = PUBLISHED) -> OpenVoiceSizes:
-    """Return the sizes of a model whose tensors are exactly those of a published one. Raise UnusableModel."""
+def check_tensors(model: ModelContents, sizes: OpenVoiceSizes = PUBLISHED) -> ModelFacts:
+    """Raise UnusableModel for a model whose tensors are not exactly those of the published one."""
     for name, value in _DATA.items():
         model.number("config", f"data.{name}", value, value)
     if model.value("config", "model.zero_g") is not True:
         raise UnusableModel("config.json: model.zero_g must be true, as in the converter of OpenVoice V2")
-    tensors = model.tensors("weights")
-    width = "enc_q.pre.weight"
-    found = tensors[width].shape if width in tensors else ()
-    sizes = next((each for each in published if shapes_of(each)[width] == found), published[0])
     shapes = shapes_of(sizes)
     for name, shape in shapes.items():
         model.expect("weights", name, shape)
-    if more := sorted(tensors.keys() - shapes.keys()):
+    if more := sorted(model.tensors("weights").keys() - shapes.keys()):
         raise UnusableModel(f"model.safetensors: it has a tensor {more[0][:200]}, which no such model has")
-    return sizes
-
-
-def check_openvoice(model: ModelContents) -> ModelFacts:
-    """Compare the tensors with those of the published converter. Raise UnusableModel."""
-    find_sizes(model)
     return ModelFacts(extra_gb=0.4)
 
 
@@ -72,5 +65,5 @@ MODEL_FORMAT: Final = ModelFormat(
         ),
         ModelFile(role="config", kind="json", name="config.json"),
     ),
-    check=check_openvoice,
+    check=check_tensors,
 )

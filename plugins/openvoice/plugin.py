@@ -20,10 +20,7 @@ class OpenVoiceSettings(TorchSettings, frozen=True, forbid_unknown_fields=True, 
 
     tau: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.3
     threads: _Count = 2
-    slots: _Count = 16
-    rows: _Count = 64
     width: _Count = 2
-    joins_per_step: _Count = 16
     first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.5
 
 

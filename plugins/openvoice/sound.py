@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 import numpy as np
 
-from plugins.openvoice.sizes import FFT, HOP, RATE_HZ
+from plugins.openvoice.layers import FFT
+from plugins.openvoice.model_format import HOP, RATE_HZ
 
 SOURCE_HZ: Final = 24_000
 """The rate of the recordings from the server."""
@@ -31,8 +32,6 @@ _USUALLY_LOUD: Final = 95
 _SILENT_SHARE: Final = 0.03
 _QUIETEST: Final = 5e-4
 
-_NOISE_BLOCK: Final = 64
-
 
 def _filter() -> Any:
     """Return the weights of the old samples for each new sample of a block."""
@@ -46,41 +45,34 @@ def _filter() -> Any:
 _FILTER: Final = _filter()
 
 
-class Resampler:
-    """Brings one recording, 16-bit mono, to the model's rate while it comes. Its blocks do not depend on how
-    it is cut."""
+async def at_model_rate(pcm: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield a recording, 16-bit mono, at the model's rate. It stays as long, to a sample, and its blocks do
+    not depend on how it is cut."""
+    held, half, read, made = np.zeros(_REACH), b"", 0, 0
+    async for data in pcm:
+        samples = np.frombuffer((half + data)[: (len(half) + len(data)) // 2 * 2], "<i2")
+        half = (half + data)[2 * len(samples) :]
+        read += len(samples)
+        sound, held = _blocks(np.concatenate((held, samples)))
+        made += len(sound)
+        yield to_pcm(sound)
+    sound, _ = _blocks(np.concatenate((held, np.zeros(_IN + _REACH))))
+    yield to_pcm(sound[: -(-read * _OUT // _IN) - made])
 
-    def __init__(self) -> None:
-        self._held: Any = np.zeros(_REACH)
-        self._half = b""
-        self._read = self._made = 0
 
-    def feed(self, pcm: bytes) -> bytes:
-        pcm = self._half + pcm
-        whole = len(pcm) // 2 * 2
-        self._half = pcm[whole:]
-        self._read += whole // 2
-        return self._feed(np.frombuffer(pcm[:whole], "<i2"))
-
-    def finish(self) -> bytes:
-        """Return the rest. All of it together is as long as the recording, to a sample."""
-        missing = -(-self._read * _OUT // _IN) - self._made
-        return self._feed(np.zeros(_IN + _REACH))[: 2 * missing]
-
-    def _feed(self, samples: Any) -> bytes:
-        self._held = np.concatenate((self._held, samples))
-        blocks = max(0, len(self._held) - 2 * _REACH) // _IN
-        made = [_FILTER @ self._held[_IN * each : _IN * (each + 1) + 2 * _REACH] for each in range(blocks)]
-        self._held = self._held[_IN * blocks :]
-        self._made += _OUT * blocks
-        return to_pcm(np.concatenate(made)) if made else b""
+def _blocks(held: Any) -> tuple[Any, Any]:
+    """Return the new samples of all whole blocks, and the old samples that later ones need."""
+    ends = range(_IN + 2 * _REACH, len(held) + 1, _IN)
+    # One by one: in a product of all of them, each would differ a little by their number.
+    made = [_FILTER @ held[end - _IN - 2 * _REACH : end] for end in ends]
+    return np.concatenate([*made, np.zeros(0)]), held[_IN * len(made) :]
 
 
 def to_pcm(samples: Any) -> bytes:
     return bytes(np.rint(samples).clip(-32768, 32767).astype("<i2").tobytes())
 
 
-def floats(pcm: bytes | bytearray) -> Any:
+def floats(pcm: bytes) -> Any:
     return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768.0)
 
 
@@ -97,28 +89,17 @@ def spectrum_of(sound: Any) -> Any:
 def speech_in(sound: Any) -> Any:
     """Return a sound without its long silences."""
     frames = sound[: len(sound) // _FRAME * _FRAME].reshape(-1, _FRAME)
-    if not len(frames):
-        return sound[:0]
     levels = np.sqrt((frames.astype(np.float64) ** 2).mean(1))
-    is_loud = levels > max(_SILENT_SHARE * float(np.percentile(levels, _USUALLY_LOUD)), _QUIETEST)
-    kept = np.convolve(is_loud, np.ones(2 * _EDGE_FRAMES + 1), "full")[_EDGE_FRAMES:-_EDGE_FRAMES] > 0
-    return frames[kept].reshape(-1)
+    usually_loud = np.percentile(levels, _USUALLY_LOUD) if len(levels) else 0.0
+    is_loud = levels > max(_SILENT_SHARE * usually_loud, _QUIETEST)
+    near = np.convolve(np.pad(is_loud, _EDGE_FRAMES), np.ones(2 * _EDGE_FRAMES + 1), "valid")
+    return frames[near > 0].reshape(-1)
 
 
-class PlacedNoise:
-    """Normal numbers by seed and frame: `width` numbers for each, drawn in blocks of frames."""
-
-    def __init__(self, seed: int, width: int) -> None:
-        self._seed = seed
-        self._width = width
-
-    def between(self, begin: int, end: int) -> Any:
-        """Return (width, frames) from `begin` to `end`."""
-        first, last = begin // _NOISE_BLOCK, (end - 1) // _NOISE_BLOCK
-        drawn = np.concatenate([self._drawn(number) for number in range(first, last + 1)], axis=1)
-        return drawn[:, begin - first * _NOISE_BLOCK : end - first * _NOISE_BLOCK]
-
-    def _drawn(self, number: int) -> Any:
-        digest = blake2b(f"{self._seed}/{number}".encode(), digest_size=16).digest()
-        generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest)))
-        return generator.standard_normal((self._width, _NOISE_BLOCK), dtype=np.float32)
+def noise_of(seed: int, width: int, frames: range) -> Any:
+    """Return normal numbers (width, frames). Those of a frame depend on the seed and on its number alone."""
+    numbers = np.empty((len(frames), width), np.float32)
+    for row, frame in zip(numbers, frames, strict=True):
+        generator = np.random.Philox(key=seed, counter=frame << 64)
+        np.random.Generator(generator).standard_normal(dtype=np.float32, out=row)
+    return numbers.T

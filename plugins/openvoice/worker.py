@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
-from plugins.openvoice.conversion import ToneConversion, tau_of
-from plugins.openvoice.model import STEP_S, OpenVoiceModel, ToneRow
-from plugins.openvoice.networks import load_networks
+from plugins.openvoice.conversion import STEP_S, OpenVoiceModel, ToneConversion, ToneRow, tau_of
+from plugins.openvoice.model_format import RATE_HZ
+from plugins.openvoice.networks import SAMPLE_S, ToneVoice, load_networks
 from plugins.openvoice.plugin import OpenVoiceSettings
-from plugins.openvoice.sizes import RATE_HZ
-from plugins.openvoice.voices import SAMPLE_S, ToneVoice, make_voice
 from speech_engine import ANY_LANGUAGE, Context, Event, Language, ModelInfo, Plugin, SpeechJob, errors
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.torch_worker import TorchEngine
@@ -47,8 +44,7 @@ class OpenVoiceEngine(TorchEngine[OpenVoiceModel, ToneVoice, ToneRow]):
 
     def _voice(self, job: SpeechJob) -> ToneVoice:
         ((samples, _),) = weighted_samples(job.voice, "OpenVoice")
-
-        return self._context.samples.derived(job, samples.samples, partial(make_voice, self._model.networks))
+        return self._context.samples.derived(job, samples.samples, self._model.networks.make_voice)
 
 
 def model_info(folder: Path) -> ModelInfo:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import plugins
-from plugins.openvoice.model_format import MODEL_FORMAT, check_openvoice, find_sizes
-from plugins.openvoice.sizes import PUBLISHED, shapes_of
+from plugins.openvoice.layers import PUBLISHED, shapes_of
+from plugins.openvoice.model_format import MODEL_FORMAT, check_tensors
 from proxy.features.models.conversion_child import convert
 from proxy.features.models.entries import read_gallery
 from proxy.features.models.importing import choose_file
@@ -42,8 +42,7 @@ def imported(folder: Path, file: bytes, config: Any = CONFIG) -> FolderContents:
 
 def test_the_sizes_are_those_of_the_published_file() -> None:
     """Upstream's classes have as many tensors and numbers; the rest of the file are names and edges."""
-    (sizes,) = PUBLISHED
-    shapes = shapes_of(sizes)
+    shapes = shapes_of(PUBLISHED)
     numbers = sum(map(prod, shapes.values()))
     assert (len(shapes), numbers) == (486, 32_792_226)
     entry = read_gallery(Path(plugins.__path__[0]) / "openvoice" / "gallery.toml")["openvoice-v2"]
@@ -58,7 +57,7 @@ def test_the_sizes_are_those_of_the_published_file() -> None:
 
 def test_a_checkpoint_of_known_sizes_is_taken_to_the_number(tmp_path: Path) -> None:
     model = imported(tmp_path, FILE)
-    assert find_sizes(model, (*PUBLISHED, TINY)) == TINY
+    check_tensors(model, TINY)
     data = (tmp_path / "model.safetensors").read_bytes()
     for name, info in model.tensors("weights").items():
         assert np.array_equal(
@@ -66,7 +65,7 @@ def test_a_checkpoint_of_known_sizes_is_taken_to_the_number(tmp_path: Path) -> N
         ), name
     # No published one is so small.
     with pytest.raises(UnusableModel, match=r"has the shape \(.*\); it should be"):
-        check_openvoice(model)
+        check_tensors(model)
 
 
 def _changed(name: str, value: Any) -> bytes:
@@ -120,7 +119,7 @@ def test_a_broken_checkpoint_is_refused_by_what_is_wrong(
     tmp_path: Path, file: Callable[[Path], bytes], says: str
 ) -> None:
     with pytest.raises(UnusableModel, match=says):
-        find_sizes(imported(tmp_path, file(tmp_path)), (TINY,))
+        check_tensors(imported(tmp_path, file(tmp_path)), TINY)
 
 
 @each_row(
@@ -143,12 +142,12 @@ def test_a_configuration_of_another_converter_is_refused(
 ) -> None:
     config = {**CONFIG, part: {**CONFIG[part], key: value}}
     with pytest.raises(UnusableModel, match=says):
-        find_sizes(imported(tmp_path, FILE, config), (TINY,))
+        check_tensors(imported(tmp_path, FILE, config), TINY)
 
 
 def test_no_other_key_of_the_configuration_counts(tmp_path: Path) -> None:
     config = {**CONFIG, "model": {"zero_g": True, "inter_channels": 10**9, "upsample_rates": "rm -rf"}}
-    assert find_sizes(imported(tmp_path, FILE, config), (TINY,)) == TINY
+    check_tensors(imported(tmp_path, FILE, config), TINY)
 
 
 @pytest.mark.slow
@@ -167,7 +166,7 @@ def test_files_with_changed_bytes_are_refused_or_taken(tmp_path: Path) -> None:
         elif number % 10 == 1:
             struct.pack_into("<f", changed, draw.randrange(30_000, len(FILE) - 100_000) // 4 * 4, NOTHING)
         try:
-            find_sizes(imported(tmp_path, bytes(changed)), (TINY,))
+            check_tensors(imported(tmp_path, bytes(changed)), TINY)
         except UnusableModel:
             refused += 1
     print(f"{refused} of {MUTATED} changed files are refused")

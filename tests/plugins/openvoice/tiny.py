@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from plugins.openvoice.sizes import COUPLINGS, PUBLISHED, OpenVoiceSizes, shapes_of
+from plugins.openvoice.layers import PUBLISHED, OpenVoiceSizes, shapes_of
 from speech_engine.model_files import TensorInfo
 from speech_engine.model_files.safetensors import header_of
 from speech_engine.model_files.torch_writer import write_archive
@@ -49,7 +49,7 @@ def random_tensors(sizes: OpenVoiceSizes = TINY, seed: int = 0) -> dict[str, Any
             value = draw.standard_normal(shape, np.float32) * np.float32(0.05)
         elif name == "ref_enc.layernorm.weight":
             value = draw.uniform(0.5, 1.5, shape).astype(np.float32)
-        elif any(name == f"flow.flows.{number}.post.weight" for number in COUPLINGS):
+        elif name.startswith("flow.") and name.endswith(".post.weight"):
             value *= 0.5
         tensors[name] = value
     tensors["enc_q.proj.weight"][sizes.width :] *= 0.1
@@ -68,7 +68,7 @@ def checkpoint(tensors: Mapping[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def write_published(folder: Path, sizes: OpenVoiceSizes = PUBLISHED[0], seed: int = 0) -> Path:
+def write_published(folder: Path, sizes: OpenVoiceSizes = PUBLISHED, seed: int = 0) -> Path:
     """Write the files that are published."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "checkpoint.pth").write_bytes(checkpoint(random_tensors(sizes, seed)))

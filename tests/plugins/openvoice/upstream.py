@@ -17,7 +17,7 @@ from TTS.utils.audio.torch_transforms import wav_to_spec
 from TTS.vc.configs.openvoice_config import OpenVoiceConfig
 from TTS.vc.models.openvoice import OpenVoice
 
-from plugins.openvoice.sizes import PUBLISHED, OpenVoiceSizes
+from plugins.openvoice.layers import PUBLISHED, OpenVoiceSizes
 from tests.plugins.openvoice.tiny import TINY, random_tensors
 
 SECONDS = 2.0
@@ -69,5 +69,5 @@ def speech(seconds: float, rate_hz: int = 22_050) -> Any:
 
 
 if __name__ == "__main__":
-    for each in (TINY, *PUBLISHED):
+    for each in (TINY, PUBLISHED):
         main(Path(sys.argv[1]), each)

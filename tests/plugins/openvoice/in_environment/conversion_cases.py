@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from plugins.openvoice.conversion import SOURCE_S, ToneConversion
+from plugins.openvoice.layers import FFT
+from plugins.openvoice.model_format import HOP, RATE_HZ
 from plugins.openvoice.networks import Stretch
-from plugins.openvoice.sizes import FFT, HOP, RATE_HZ
-from plugins.openvoice.sound import SOURCE_HZ, PlacedNoise, Resampler, spectrum_of, speech_in
+from plugins.openvoice.sound import SOURCE_HZ, noise_of, spectrum_of, speech_in
 from plugins.openvoice.sound import floats as floats_of
-from plugins.openvoice.voices import make_voice
 from speech_engine import Audio, Started
 from speech_engine.errors import UnsupportedOption, UnusableSample, VoiceNotFound
 from speech_engine.values import EngineVoice, Mix, Sample, Samples
@@ -23,6 +23,7 @@ from tests.plugins.openvoice.in_environment.rig import (
     networks_of,
     pcm_of,
     recording,
+    resampled,
     running,
     speech,
 )
@@ -55,19 +56,18 @@ def test_windows_sound_as_the_whole_of_upstream_would() -> None:
             voice = rig.voice()
             made = await rig.convert(voice, pcm)
             networks = rig.engine._model.networks
-            return floats(made), make_voice(networks, [recording(6.0, 5, RATE_HZ)]).numbers
+            return floats(made), networks.make_voice([recording(6.0, 5, RATE_HZ)]).numbers
 
     pcm = recording(9.3)
     made, target = asyncio.run(converted(pcm))
-    resampler = Resampler()
-    sound = floats_of(resampler.feed(pcm) + resampler.finish())
+    sound = floats_of(resampled(pcm))
     networks = networks_of()
     whole = np.pad(sound, (0, -len(sound) % HOP), mode="reflect")
     spectrum = spectrum_of(whole)
     frames = spectrum.shape[1]
-    noise = PlacedNoise(1, networks.sizes.width).between(0, frames) * np.float32(0.3)
+    noise = noise_of(1, networks.width, range(frames)) * np.float32(0.3)
     source = networks.embed(sound[: round(SOURCE_S * RATE_HZ)])
-    told = networks.convert([Stretch(spectrum, noise, source, 0, frames)], [target])[0][: len(made)]
+    told = networks.convert([Stretch(spectrum, noise, source, target, 0, frames)])[0][: len(made)]
     apart = float(np.abs(made - told).max())
     print(f"windows and the whole are {apart:.1e} apart, of {np.abs(told).max():.2f}")
     assert apart <= 1e-4
@@ -203,7 +203,7 @@ def test_a_voice_needs_three_seconds_of_speech(pcm: bytes, says: str) -> None:
 def test_a_voice_is_the_mean_of_its_stretches_without_silences() -> None:
     networks = networks_of()
     said = recording(24.0, 3, RATE_HZ)
-    voice = make_voice(networks, [said]).numbers
+    voice = networks.make_voice([said]).numbers
     stretches = np.array_split(floats_of(said)[: len(said) // 2 // 441 * 441], 3)
     mean = np.mean([networks.embed(each) for each in stretches], axis=0)
     assert np.abs(voice - mean).max() < 1e-5
@@ -212,7 +212,7 @@ def test_a_voice_is_the_mean_of_its_stretches_without_silences() -> None:
     parted = np.concatenate((silence, floats_of(said[:half]), silence, floats_of(said[half:]), silence))
     assert 0.0 <= len(speech_in(parted)) / RATE_HZ - 24.0 <= 0.9
     noise = np.random.default_rng(0).normal(0, 0.2, 30 * RATE_HZ).clip(-1, 1)
-    assert np.isfinite(make_voice(networks, [pcm_of(noise)]).numbers).all()
+    assert np.isfinite(networks.make_voice([pcm_of(noise)]).numbers).all()
 
 
 def test_a_voice_is_derived_once_and_forgotten_with_its_recording() -> None:
@@ -290,16 +290,15 @@ def test_a_job_gets_no_more_than_it_may_have() -> None:
 def test_the_new_rate_keeps_what_is_heard() -> None:
     """Tones keep their place and loudness; what the new rate cannot have is gone."""
 
-    def resampled(hz: float) -> Any:
-        resampler = Resampler()
+    def tone_of(hz: float) -> Any:
         moments = np.arange(SOURCE_HZ) / SOURCE_HZ
         pcm = pcm_of(np.sin(2 * np.pi * hz * moments) * 0.5)
-        return floats(resampler.feed(pcm) + resampler.finish())
+        return floats(resampled(pcm))
 
     moments = np.arange(RATE_HZ) / RATE_HZ
     for hz in (100.0, 1_000.0, 4_000.0, 8_000.0):
         told = np.sin(2 * np.pi * hz * moments) * 0.5
-        assert np.abs(resampled(hz) - told)[200:-200].max() < 2e-3, hz
-    assert np.abs(resampled(11_700.0)[200:-200]).max() < 0.02
+        assert np.abs(tone_of(hz) - told)[200:-200].max() < 2e-3, hz
+    assert np.abs(tone_of(11_700.0)[200:-200]).max() < 0.02
     assert ToneConversion.rate_hz == RATE_HZ
     assert FFT == 4 * HOP

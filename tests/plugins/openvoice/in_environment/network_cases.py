@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from plugins.openvoice.conversion import DECODER_FRAMES
+from plugins.openvoice.layers import PUBLISHED, OpenVoiceSizes
+from plugins.openvoice.model_format import HOP
 from plugins.openvoice.networks import Stretch
-from plugins.openvoice.sizes import HOP, PUBLISHED, OpenVoiceSizes
 from plugins.openvoice.sound import spectrum_of
 from tests.plugins.openvoice.in_environment.rig import networks_of
 from tests.plugins.openvoice.tiny import TINY
@@ -17,7 +18,7 @@ MOST = 1e-5
 TAU = 0.3
 
 
-@pytest.mark.parametrize("sizes", [TINY, *PUBLISHED], ids=lambda sizes: sizes.name)
+@pytest.mark.parametrize("sizes", [TINY, PUBLISHED], ids=lambda sizes: sizes.name)
 def test_both_networks_do_as_upstreams(sizes: OpenVoiceSizes, upstream: Path) -> None:
     told, networks = np.load(upstream / sizes.name / "upstream.npz"), networks_of(sizes)
     spectrum = spectrum_of(told["sound"])
@@ -26,8 +27,8 @@ def test_both_networks_do_as_upstreams(sizes: OpenVoiceSizes, upstream: Path) ->
     voice = np.abs(networks.embed(told["sound"]) - told["voice"]).max()
 
     def converted(source: Any, target: Any, tau: float = TAU, first: int = 0, end: int = frames) -> Any:
-        stretch = Stretch(spectrum, told["noise"] * np.float32(tau), source, first, end)
-        return networks.convert([stretch], [target])[0]
+        stretch = Stretch(spectrum, told["noise"] * np.float32(tau), source, target, first, end)
+        return networks.convert([stretch])[0]
 
     whole = converted(told["voice"], told["target"])
     sound = np.abs(whole - told["converted"]).max()
@@ -49,18 +50,22 @@ def test_both_networks_do_as_upstreams(sizes: OpenVoiceSizes, upstream: Path) ->
 
 
 def test_rows_of_different_voices_sound_as_alone() -> None:
-    networks = networks_of(PUBLISHED[0])
+    networks = networks_of(PUBLISHED)
     draw = np.random.default_rng(0).standard_normal
-    width, voice = networks.sizes.width, networks.sizes.voice
+    width, voice = PUBLISHED.width, PUBLISHED.voice
     rows = [
         Stretch(
-            np.abs(draw((513, 40), np.float32)), draw((width, 40), np.float32), draw(voice, np.float32), 0, 40
+            np.abs(draw((513, 40), np.float32)),
+            draw((width, 40), np.float32),
+            draw(voice, np.float32),
+            draw(voice, np.float32),
+            0,
+            40,
         )
         for _ in range(3)
     ]
-    targets = [draw(voice, np.float32) for _ in rows]
-    together = networks.convert(rows, targets)
-    alone = [networks.convert([row], [target])[0] for row, target in zip(rows, targets, strict=True)]
+    together = networks.convert(rows)
+    alone = [networks.convert([row])[0] for row in rows]
     apart = max(float(np.abs(one - other).max()) for one, other in zip(together, alone, strict=True))
     print(f"in company {apart:.1e}")
     assert apart <= MOST

@@ -1,12 +1,13 @@
 """The tiny converter in an engine, recordings for it, and the cache of its host."""
 
+import asyncio
 import atexit
 import hashlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import pytest
 
 from plugins.openvoice import networks
 from plugins.openvoice.graphs import converter, embedder
-from plugins.openvoice.model_format import find_sizes
+from plugins.openvoice.layers import OpenVoiceSizes
+from plugins.openvoice.model_format import RATE_HZ
 from plugins.openvoice.networks import Networks
 from plugins.openvoice.plugin import OpenVoiceSettings
-from plugins.openvoice.sizes import RATE_HZ, OpenVoiceSizes
-from plugins.openvoice.sound import SOURCE_HZ
+from plugins.openvoice.sound import SOURCE_HZ, at_model_rate
 from plugins.openvoice.worker import MODEL, OpenVoiceEngine
 from speech_engine import Audio, Context, Samples, SpeechJob, Started
 from speech_engine.host.log import HostLogger
@@ -41,7 +42,7 @@ def model_folder() -> Path:
 @cache
 def networks_of(sizes: OpenVoiceSizes = TINY) -> Networks:
     tensors = random_tensors(sizes)
-    return Networks(converter(tensors, sizes), embedder(tensors, sizes), sizes)
+    return Networks(converter(tensors, sizes), embedder(tensors, sizes), sizes.width)
 
 
 def speech(seconds: float, number: int = 0, rate_hz: int = SOURCE_HZ) -> Any:
@@ -63,6 +64,15 @@ def recording(seconds: float, number: int = 0, rate_hz: int = SOURCE_HZ) -> byte
 
 def floats(pcm: bytes) -> Any:
     return np.frombuffer(pcm, "<i2").astype(np.float64) / 32768.0
+
+
+def resampled(pcm: bytes) -> bytes:
+    """Return a recording at the model's rate."""
+
+    async def run() -> bytes:
+        return b"".join([made async for made in at_model_rate(in_pieces(pcm, len(pcm)))])
+
+    return asyncio.run(run())
 
 
 class Rig:
@@ -113,6 +123,6 @@ async def running(**settings: Any) -> AsyncIterator[Rig]:
     told = OpenVoiceSettings(**{"model_path": str(model_folder()), "threads": 1, **settings})
     context = Context(HostLogger("openvoice"), samples=sample_cache)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "find_sizes", partial(find_sizes, published=(TINY,)))
+        patch.setattr(networks, "PUBLISHED", TINY)
         async with create("openvoice", told, context) as engine:
             yield Rig(engine, sample_cache)
