@@ -140,6 +140,12 @@ def test_a_voice_is_recorded_agreed_to_made_heard_and_erased(reader: Reader, tmp
     assert consent["uses"] == ["speech", "conversion", "training"]
     assert reader.tab.run("[document.title, document.activeElement.textContent]") == ["Ana · voxgate", "Ana"]
     assert f"{voice['quality']['rating']} quality" in reader.text("#voice-about")  # type: ignore[index]
+    reader.reads("Ana", "#dock")  # it speaks by itself
+    assert sum(f"{voice['id']}/preview?" in url for url in reader.tab.requests) == 1
+    reader.go("voices")
+    reader.go(f"voices/{voice['id']}")
+    reader.wait("at('#voice-about')")
+    assert sum(f"{voice['id']}/preview?" in url for url in reader.tab.requests) == 1
     reader.press("Use")
     reader.wait("location.hash === '#/speak'")
     assert heard_timbre(reader) > 3.2
@@ -150,6 +156,14 @@ def test_a_voice_is_recorded_agreed_to_made_heard_and_erased(reader: Reader, tmp
     assert (receipt["id"], receipt["pending"]) == (voice["id"], [])
     assert (own(reader), consents(reader)) == ([], [])
     assert reader.tab.run("Boolean(at('.dock'))") is False
+
+
+def test_a_recording_that_cannot_be_a_voice_stops_before_the_consent(reader: Reader, tmp_path: Path) -> None:
+    open_maker(reader)
+    state(reader, "Ana")
+    chosen(reader, _SAMPLE, _file(tmp_path, _tone(8.0, 0.2)))
+    assert create(reader).endswith("no speech is heard in it: it is noise, a tone or music.")
+    assert (consents(reader), own(reader)) == ([], [])
 
 
 @pytest.mark.clock

@@ -2,7 +2,7 @@
 
 import { Consent } from "./voice_consent.js";
 import { Offer } from "./voice_offer.js";
-import { cloners, clonePrice, hintNote, isUseless } from "./voice_parts.js";
+import { cloners, clonePrice, hintNote, isUseless, noteMade } from "./voice_parts.js";
 import { Failure, OnceKey, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, forgetCatalogue, languageChoices, loadCatalogue } from "../core/catalogue.js";
@@ -38,8 +38,13 @@ export default class NewVoicePage extends Page {
 
   // The server's verdict comes before the consent is asked for, and nothing is kept of the recording.
   async judge(blob) {
+    this.refusal = null;
     if (session.linkedKey) return; // that account is asked about first
-    const said = await read("v1/audio/voice_quality", { form: { audio_sample: blob } }).then(({ advice }) => advice && `${advice}.`, ({ message }) => message);
+    this.judging = read("v1/audio/voice_quality", { form: { audio_sample: blob } }).then(({ advice }) => advice && `${advice}.`, (failure) => {
+      if (failure.param === "audio_sample" && this.sample.take === blob) this.refusal = failure;
+      return failure.message;
+    });
+    const said = await this.judging;
     if (said && this.sample.take === blob) this.sample.say(`${this.sample.said} ${said}`);
   }
 
@@ -66,6 +71,8 @@ export default class NewVoicePage extends Page {
     const { name, language, sample } = this;
     if (!language) throw new Failure({ message: t("voices.no_language"), param: "language" });
     if (!sample.take) throw new Failure({ message: t("recorder.missing"), param: "audio_sample" });
+    await this.judging;
+    if (this.refusal) throw this.refusal; // before anybody agrees to what cannot be a voice
     if (!(await mayUpload()) || this.isLeft) return;
     this.say(t("voices.making"));
     const consent = await this.consent.keep(name, language);
@@ -74,6 +81,7 @@ export default class NewVoicePage extends Page {
     const headers = this.once.of({ ...texts, file: sample.take });
     const voice = await this.consent.using(consent, () => read("v1/audio/voices", { form: { ...texts, audio_sample: sample.take }, headers }));
     forgetCatalogue();
+    noteMade(voice.id);
     if (this.engines.size) refreshAccount();
     if (!this.isLeft) location.hash = `#/voices/${encodeURIComponent(voice.id)}`;
   }
