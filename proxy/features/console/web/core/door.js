@@ -280,8 +280,9 @@ export class Door extends Page {
 
 // A recording in the account of a stranger is the stranger's, so the key of a link needs a question. A server on this
 // machine has no strangers.
+export const isStrange = () => Boolean(session.linkedKey) && session.key === session.linkedKey && !isHere;
 export async function mayUpload() {
-  if (!session.linkedKey || session.key !== session.linkedKey || isHere) return true;
+  if (!isStrange()) return true;
   const title = t("upload.title", { name: session.me.account.name });
   if (!(await agrees({ title, text: t("upload.text"), no: t("upload.no"), yes: t("upload.yes") }))) return false;
   session.linkedKey = "";

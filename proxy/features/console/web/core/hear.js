@@ -11,7 +11,7 @@ import { t } from "./texts.js";
 
 let running = null;
 
-async function hear(page, { id, title, name = fileName(title, "", "wav"), load, isFree = false }) {
+export async function hear(page, { id, title, name = fileName(title, "", "wav"), load, isFree = false }) {
   const isStop = running?.id === id;
   running?.aborter.abort();
   const turn = player.claim();

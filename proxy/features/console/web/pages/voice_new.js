@@ -2,15 +2,14 @@
 
 import { Consent } from "./voice_consent.js";
 import { Offer } from "./voice_offer.js";
-import { cloners, clonePrice, hintNote, isUseless } from "./voice_parts.js";
+import { cloners, clonePrice, hintNote, isUseless, noteMade } from "./voice_parts.js";
 import { Failure, OnceKey, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, forgetCatalogue, languageChoices, loadCatalogue } from "../core/catalogue.js";
-import { mayUpload } from "../core/door.js";
+import { isStrange, mayUpload } from "../core/door.js";
 import { html, live, nothing } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { Recorder } from "../core/recorder.js";
-import { session } from "../core/session.js";
 import { t } from "../core/texts.js";
 
 const FIELDS = ["name", "language", "audio_sample", "ref_text", "recording", "statement", "consent", "uses"];
@@ -38,8 +37,15 @@ export default class NewVoicePage extends Page {
 
   // The server's verdict comes before the consent is asked for, and nothing is kept of the recording.
   async judge(blob) {
-    if (session.linkedKey) return; // that account is asked about first
-    const said = await read("v1/audio/voice_quality", { form: { audio_sample: blob } }).then(({ advice }) => advice && `${advice}.`, ({ message }) => message);
+    this.refusal = this.judging = null;
+    this.asked?.abort(); // of the recording before
+    this.asked = new AbortController();
+    if (isStrange()) return; // that account is asked about first
+    this.judging = read("v1/audio/voice_quality", { form: { audio_sample: blob }, signal: this.asked.signal }).then(({ advice }) => advice && `${advice}.`, (failure) => {
+      if (failure.param === "audio_sample" && this.sample.take === blob) this.refusal = failure;
+      return failure.message;
+    });
+    const said = await this.judging;
     if (said && this.sample.take === blob) this.sample.say(`${this.sample.said} ${said}`);
   }
 
@@ -68,12 +74,15 @@ export default class NewVoicePage extends Page {
     if (!sample.take) throw new Failure({ message: t("recorder.missing"), param: "audio_sample" });
     if (!(await mayUpload()) || this.isLeft) return;
     this.say(t("voices.making"));
+    await (this.judging ?? this.judge(sample.take));
+    if (this.refusal) throw this.refusal; // before anybody agrees to what cannot be a voice
     const consent = await this.consent.keep(name, language);
     if (this.isLeft) return;
     const texts = { name, language, ref_text: this.words.trim(), consent, engines: this.engines.size ? JSON.stringify([...this.engines]) : "" };
     const headers = this.once.of({ ...texts, file: sample.take });
     const voice = await this.consent.using(consent, () => read("v1/audio/voices", { form: { ...texts, audio_sample: sample.take }, headers }));
     forgetCatalogue();
+    noteMade(voice.id);
     if (this.engines.size) refreshAccount();
     if (!this.isLeft) location.hash = `#/voices/${encodeURIComponent(voice.id)}`;
   }

@@ -1,15 +1,16 @@
 // One voice: what it is, what can be done with it, and its end.
 
 import { Erasure } from "./voice_erasure.js";
-import { cloners, clonePrice, cloneState, hintNote, isInWork, isMine, isUseless, readMine, soundTags, starButton, stateTags, useVoice } from "./voice_parts.js";
+import { cloners, clonePrice, cloneState, hintNote, isInWork, isMine, isUseless, readMine, soundTags, starButton, stateTags, useVoice, wasMade } from "./voice_parts.js";
 import { Samples } from "./voice_samples.js";
 import { download, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, factsOf, forgetCatalogue, groupOf, languageChoices, loadCatalogue, titleOf, voiceName } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
+import { hear } from "../core/hear.js";
 import { html, nothing } from "../core/lit.js";
 import { Page, entitle, icon } from "../core/page.js";
-import { previewButton } from "../core/previews.js";
+import { previewButton, previewOf } from "../core/previews.js";
 import { hasFeature, session } from "../core/session.js";
 import { day, languageName, number, t } from "../core/texts.js";
 
@@ -40,6 +41,7 @@ export default class VoicePage extends Page {
     this.show(voice);
     this.set({ name: voice.name, language: voice.language ?? "" });
     entitle(this.title());
+    if (wasMade(this.id) && voice.engines.length && voice.sample !== null) this.run("about", () => hear(this, previewOf(voice)));
     if (!isMine(this.voice) || !this.isRecorded) return;
     this.samples = new Samples(this);
     await this.samples.open();

@@ -61,6 +61,15 @@ export function hintNote(hint, id, language) {
     ${command && isOperator() ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
 }
 
+// A voice that was just made speaks by itself, once.
+let made = "";
+export const noteMade = (id) => (made = id);
+export function wasMade(id) {
+  const isIt = id === made;
+  if (isIt) made = "";
+  return isIt;
+}
+
 // Operators alone can add a model that speaks recordings.
 export const operatorNote = (hint, id, language) => (hint && isOperator() ? hintNote(hint, id, language) : nothing);
 
