@@ -2,7 +2,8 @@
 
 DATA has imported `kokoro-voices`. The converter has random weights of the true size. Each sentence is spoken
 by each engine, in its own voice and in that of a recording, by turns. A host's time of a processor is divided
-by the seconds of the sound.
+by the seconds of the sound. Then so many listeners hear about a minute each, all in that voice, until one of
+them hears a pause.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import NamedTuple
 
 import psutil
 
-from bench.first_sound_worker import SENTENCES, WARM_UP, hear
+from bench.first_sound_worker import GAP_S, SENTENCES, WARM_UP, hear, longest_pause
 from tests.commands import command
 from tests.faults.processes import host, state
 from tests.plugins.openvoice.test_served import add_voice
@@ -39,6 +40,8 @@ model = "kokoro-voices"
 model = "openvoice-v2"
 """
 ENGINES = {"hibari": "hibari/heart", "kokoro": "kokoro/af_heart"}
+COUNTS = {"hibari": (3, 4), "kokoro": (2, 3)}
+"""The listeners at once: as many as should hear no pause, and more."""
 _SAMPLE_BYTES, _RATE_HZ = 2, 24_000
 _LOADED_S = 300.0
 
@@ -94,6 +97,14 @@ def _measure(live: Server, own: str) -> None:
     for engine, found in rows.items():
         middle = (statistics.median(each) for each in zip(*found, strict=True))
         print(f"|{engine}|{'|'.join(f'{each:.2f}' for each in middle)}|")
+    for engine, counts in COUNTS.items():
+        for count in counts:
+            pause_s = longest_pause(_speaker(live, engine, own), count)
+            print(
+                f"{count} listeners behind {engine}: {pause_s:.2f} s of pauses, load {os.getloadavg()[0]:.1f}"
+            )
+            if pause_s > GAP_S:
+                break
     memory = hosts["openvoice"].memory_info().rss / 2**20
     peak = Path(f"/proc/{hosts['openvoice'].pid}/status").read_text().partition("VmHWM:")[2].split()[0]
     print(f"memory of the converter: {memory:.0f} MB, at most {int(peak) / 1024:.0f} MB")

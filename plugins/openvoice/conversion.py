@@ -84,20 +84,15 @@ class ToneConversion:
         beginning = b""
         async with aclosing(at_model_rate(pcm)) as recording:
             async for data in recording:
-                if self._source is not None:
-                    yield data
-                    continue
                 beginning += data
                 if len(beginning) >= _SOURCE_BYTES:
-                    yield await self._hear(beginning)
-        if self._source is None and beginning:
-            yield await self._hear(beginning)
-
-    async def _hear(self, beginning: bytes) -> bytes:
-        """Find the voice that speaks, and return the beginning."""
-        sound = floats(beginning[:_SOURCE_BYTES])
-        self._source = await asyncio.to_thread(self._networks.embed, sound)
-        return beginning
+                    break
+            if beginning:
+                sound = floats(beginning[:_SOURCE_BYTES])
+                self._source = await asyncio.to_thread(self._networks.embed, sound)
+                yield beginning
+            async for data in recording:
+                yield data
 
     def work(self, window: SoundWindow) -> RowWork:
         return row_work(window.end - window.start)
@@ -127,12 +122,13 @@ STEP_S: Final = 1.0
 
 
 class OpenVoiceModel:
-    """A `BatchModel` that weighs its rows by their seconds."""
+    """A `BatchModel` that weighs its rows by their seconds. `tau` counts where a client names none."""
 
     rate_hz = RATE_HZ
 
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: Networks, tau: float) -> None:
         self.networks = networks
+        self.tau = tau
 
     def expected(self, job: SpeechJob, voice: ToneVoice | None) -> list[RowWork]:
         del voice
@@ -163,8 +159,9 @@ class OpenVoiceModel:
     def leave(self, row: ToneRow) -> None:
         row.pcm = b""
 
-    def warm_up_rows(self) -> list[ToneRow]:
+    def warm_up_rows(self, weight: float, threads: int) -> list[ToneRow]:
         """Return two rows of noise, so that the time of a step is known before the first client comes."""
+        del weight, threads
         sound = np.random.default_rng(0).standard_normal(3 * SIZES.context, np.float32)
         spectrum, voice = spectrum_of(sound), self.networks.embed(sound)
         noise = noise_of(0, self.networks.width, range(spectrum.shape[1]))

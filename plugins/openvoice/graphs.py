@@ -46,14 +46,13 @@ class _Graph(Layers):
         return bytes(model.SerializeToString()), arrays
 
 
-def converter(tensors: Mapping[str, Any], sizes: OpenVoiceSizes) -> MadeGraph:
-    graph = _Graph(sizes)
-    return graph.made(tensors, graph.converter(), "sound")
-
-
-def embedder(tensors: Mapping[str, Any], sizes: OpenVoiceSizes) -> MadeGraph:
-    graph = _Graph(sizes)
-    return graph.made(tensors, graph.embedder(), "voice")
+def made_graphs(tensors: Mapping[str, Any], sizes: OpenVoiceSizes) -> tuple[MadeGraph, MadeGraph]:
+    """Return the converter and the embedder."""
+    converting, embedding = _Graph(sizes), _Graph(sizes)
+    return (
+        converting.made(tensors, converting.converter(), "sound"),
+        embedding.made(tensors, embedding.embedder(), "voice"),
+    )
 
 
 def _weight(tensors: Mapping[str, Any], name: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from plugins.openvoice.graphs import MadeGraph, converter, embedder
+from plugins.openvoice.graphs import MadeGraph, made_graphs
 from plugins.openvoice.layers import PUBLISHED
 from plugins.openvoice.model_format import MODEL_FORMAT, RATE_HZ, check_tensors
 from plugins.openvoice.sound import floats, spectrum_of, speech_in
@@ -125,10 +125,10 @@ def load_networks(folder: Path, threads: int, tick: Callable[[], None]) -> Netwo
         name: data[info.begin : info.begin + info.bytes].view("<f4").reshape(info.shape)
         for name, info in contents.tensors(file.role).items()
     }
-    made = converter(tensors, PUBLISHED), embedder(tensors, PUBLISHED), PUBLISHED.width
+    made = made_graphs(tensors, PUBLISHED)
     # The runtime copies the weights, and the file would be in memory a third time.
     del data, tensors
-    networks = Networks(*made, threads, tick)
+    networks = Networks(*made, PUBLISHED.width, threads, tick)
     del made
     # Most of the memory was for loading alone: the system gets it back, if the C library can.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from pathlib import Path
 
 from plugins.openvoice.conversion import STEP_S, OpenVoiceModel, ToneConversion, ToneRow, tau_of
@@ -12,8 +12,7 @@ from plugins.openvoice.model_format import RATE_HZ
 from plugins.openvoice.networks import SAMPLE_S, ToneVoice, load_networks
 from plugins.openvoice.plugin import OpenVoiceSettings
 from speech_engine import ANY_LANGUAGE, Context, Event, Language, ModelInfo, Plugin, SpeechJob, errors
-from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.torch_worker import TorchEngine
+from speech_engine.host.torch_worker import TorchEngine, torch_worker
 from speech_engine.model_files import find_manifest
 from speech_engine.samples import weighted_samples
 
@@ -24,15 +23,13 @@ CLIENT_FIELDS = ("tau",)
 class OpenVoiceEngine(TorchEngine[OpenVoiceModel, ToneVoice, ToneRow]):
     """Repeats recordings in the voice of other recordings. It speaks no texts."""
 
-    tau: float
-
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         raise errors.EngineCannot("OpenVoice converts recordings; it speaks no texts.")
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         if job.model != MODEL:
             raise errors.EngineFailed(f"OpenVoice has no model {job.model!r}.")
-        tau = tau_of(job, self.tau)
+        tau = tau_of(job, self._model.tau)
         voice = await asyncio.to_thread(self._voice, job)
         conversion = ToneConversion(job, voice, tau, self._model.networks)
         async with (
@@ -66,18 +63,13 @@ def model_info(folder: Path) -> ModelInfo:
     )
 
 
-@asynccontextmanager
-async def _create(name: str, settings: OpenVoiceSettings, context: Context) -> AsyncIterator[OpenVoiceEngine]:
-    folder = settings.folder(name)
+def _load(
+    settings: OpenVoiceSettings, context: Context, folder: Path
+) -> tuple[OpenVoiceModel, tuple[ModelInfo, ...]]:
     context.progress(0.1, "reading the converter")
-    model = OpenVoiceModel(await asyncio.to_thread(load_networks, folder, settings.threads, context.tick))
-    async with BatchLoop(model, settings, context, STEP_S) as batch:
-        context.progress(0.8, "warming up")
-        await batch.warm_up(lambda _weight: model.warm_up_rows())
-        engine = OpenVoiceEngine(settings, context, model, (model_info(folder),), batch)
-        engine.tau = settings.tau
-        yield engine
+    networks = load_networks(folder, settings.threads, context.tick)
+    return OpenVoiceModel(networks, settings.tau), (model_info(folder),)
 
 
 def voxgate_register() -> tuple[Plugin[OpenVoiceSettings], ...]:
-    return (Plugin(kind="engine", name="openvoice", settings=OpenVoiceSettings, create=_create),)
+    return torch_worker("openvoice", OpenVoiceSettings, _load, OpenVoiceEngine, STEP_S)

@@ -91,8 +91,9 @@ def seconds(events: list[Event], rate_hz: int = RATE_HZ) -> float:
     return sum(len(each.pcm) for each in events if isinstance(each, Audio)) / 2 / rate_hz
 
 
-async def test_all_of_the_speech_is_repeated_at_the_rate_of_who_repeats() -> None:
-    pair = Pair(Scripted(*spoken(1.3, 22_050)), Repeating(rate_hz=16_000))
+@each_row("spoken_hz", [8_000, 22_050, 24_000, 44_100, 48_000])
+async def test_all_of_the_speech_is_repeated_at_the_rate_of_who_repeats(spoken_hz: int) -> None:
+    pair = Pair(Scripted(*spoken(1.3, spoken_hz)), Repeating(rate_hz=16_000))
     events = await pair.all()
     assert events[0] == Started(16_000)
     assert events[-1] == Finished()
@@ -347,6 +348,8 @@ NO_CONTRACT: list[tuple[Scripted, Repeating]] = [
     (Scripted(Started(RATE_HZ), *sound(0.1, segment=1), *sound(0.1), Finished()), Repeating()),
     (Scripted(Started(RATE_HZ), *sound(0.1), Encoded("mp3", b"x")), Repeating()),
     (Scripted(Started(RATE_HZ), *sound(0.1)), Repeating()),
+    # An engine that changes its rate in the middle.
+    (Scripted(*spoken(0.3)[:-1], *spoken(0.3, 16_000)), Repeating()),
 ]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from plugins.openvoice import networks
-from plugins.openvoice.graphs import converter, embedder
+from plugins.openvoice.graphs import made_graphs
 from plugins.openvoice.layers import OpenVoiceSizes
 from plugins.openvoice.model_format import RATE_HZ
 from plugins.openvoice.networks import Networks
@@ -41,8 +41,7 @@ def model_folder() -> Path:
 
 @cache
 def networks_of(sizes: OpenVoiceSizes = TINY) -> Networks:
-    tensors = random_tensors(sizes)
-    return Networks(converter(tensors, sizes), embedder(tensors, sizes), sizes.width)
+    return Networks(*made_graphs(random_tensors(sizes), sizes), sizes.width)
 
 
 def speech(seconds: float, number: int = 0, rate_hz: int = SOURCE_HZ) -> Any:
