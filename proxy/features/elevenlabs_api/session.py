@@ -12,7 +12,7 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from policies.lexicon import Words
-from proxy.errors import InvalidRequest, RequestFailed, ServerBusy, StorageUnavailable
+from proxy.errors import InvalidRequest, RequestFailed, ServerBusy
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
 from proxy.features.elevenlabs_api.contexts import Action, ContextRefused, Contexts, ContextStep
 from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, read_speed
@@ -336,7 +336,7 @@ class StreamInputSession:
 
     def _storage_failure(self, error: StorageFailed) -> RequestFailed:
         _log.error("storage.failed", request=self.socket.id, reason=str(error))
-        return StorageUnavailable()
+        return error.failure()
 
     async def _close_context(self, context: _Context) -> None:
         failure, is_single = context.failure, self.options.is_single
