@@ -32,7 +32,7 @@ from proxy.feature_list import all_features, all_tables, features_of
 from proxy.http import layers
 from proxy.http.closed_paths import ClosedPaths
 from proxy.http.endpoint import admin_endpoints, client_endpoints
-from proxy.http.idempotency import Repeats
+from proxy.http.idempotency import RepeatedRequests
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
 from proxy.speech.speaking import Speaking, wire_speech
@@ -86,8 +86,9 @@ class Worker:
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
-        repeats, reporter = context.find_shared_or(Repeats()), context.find_shared_or(SpeechReporter())
-        answering = Answering(speaking, repeats, reporter)
+        repeated = context.find_shared_or(RepeatedRequests())
+        reporter = context.find_shared_or(SpeechReporter())
+        answering = Answering(speaking, repeated, reporter)
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         additions = self.open_features.additions_for(
             RevisionContext(

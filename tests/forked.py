@@ -5,7 +5,8 @@ in place of 1.8 s. Three things are forked:
 
 - `voxgate …`, from its `main` on: `start`, `command`. It is executed as ever if its environment differs in
   something that is read by an import, or has another checkout.
-- The workers of a server that was forked, unless its supervisor has used gRPC.
+- The workers of a server that was forked, unless its supervisor has used gRPC. The points of `kill_points`
+  are armed after the fork.
 - Programs, each the coroutine function `main` of a module: `program`, `run`.
 
 All else that these start is executed, as are hosts of engines. What an operator types is executed in
@@ -47,8 +48,13 @@ _MOST_ORDER_BYTES = 1 << 17
 _WORKER = "proxy.processes.worker"
 _OF_CHILDREN = ("__main__", "child", "_program", "signing_library")
 """How the names of modules end that no server imports."""
-_KNOWN = ("VOXGATE_", "XDG_", "TMPDIR=", "COLUMNS=", "PYTEST_", "PYTHONPATH=", "PYTHONDONTWRITEBYTECODE=")
+_KNOWN = (
+    *("VOXGATE_", "XDG_", "TMPDIR=", "COLUMNS=", "PYTEST_", "KILL_"),
+    *("PYTHONPATH=", "PYTHONDONTWRITEBYTECODE="),
+)
 """What may differ from the environment of the parent: it is read late, or is put right after the fork."""
+_KILL_POINTS = _ROOT / "tests" / "faults" / "kill_points"
+"""Its `sitecustomize.py` changes methods of a worker, which may be imported before."""
 
 
 class _Order(msgspec.Struct):
@@ -224,7 +230,7 @@ def _is_alike(environ: Mapping[str, str]) -> bool:
     if not all(f"{name}=".startswith(_KNOWN) for name in changed):
         return False
     # Another checkout has code of its own.
-    others = [Path(each) for each in _python_path(environ) if Path(each) != _ROOT]
+    others = [Path(each) for each in _python_path(environ) if Path(each) not in (_ROOT, _KILL_POINTS)]
     return not any((each / name).exists() for each in others for name in ("sitecustomize.py", "proxy"))
 
 
@@ -347,6 +353,8 @@ def _work(arguments: list[str], environ: list[bytes] | None) -> None:
     signal.set_wakeup_fd(-1)
     asyncio._set_running_loop(None)
     asyncio.set_event_loop_policy(None)
+    if str(_KILL_POINTS) in _python_path(os.environ):
+        importlib.import_module("tests.faults.kill_points.sitecustomize").arm()
     # A logger keeps the processors that it has met first.
     for module in (*sys.modules.values(),):
         getattr(getattr(module, "_log", None), "__dict__", {}).pop("bind", None)

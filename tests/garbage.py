@@ -11,7 +11,7 @@ def garbage(found: Counter[str]) -> Iterator[None]:
     """Count what only a collection would free, by its class, of this server's own classes."""
     gc.collect()
     gc.disable()
-    # What other tests have left is not looked through again: it may take seconds.
+    # What other tests have left is not looked through again, here or later: it may take seconds.
     gc.freeze()
     try:
         yield
@@ -21,5 +21,4 @@ def garbage(found: Counter[str]) -> Iterator[None]:
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
-        gc.unfreeze()
         gc.enable()

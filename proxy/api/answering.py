@@ -28,7 +28,7 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import InvalidRequest, from_engine
 from proxy.http.connection import Connection, RawHeader
 from proxy.http.endpoint import Header
-from proxy.http.idempotency import KEY_FIELD, Repeats, Respond
+from proxy.http.idempotency import KEY_FIELD, RepeatedRequests, Respond
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
@@ -66,9 +66,9 @@ class AnswerWriter(NamedTuple):
 class Answering:
     """Answers with sound, for the endpoint of speech and for those of features."""
 
-    def __init__(self, speaking: Speaking, repeats: Repeats, reporter: SpeechReporter) -> None:
+    def __init__(self, speaking: Speaking, repeated: RepeatedRequests, reporter: SpeechReporter) -> None:
         self._speaking = speaking
-        self._repeats = repeats
+        self._repeated = repeated
         self._reporter = reporter
 
     def answer_once(
@@ -83,7 +83,7 @@ class Answering:
         digest of the request's content."""
         if KEY_FIELD not in connection.fields:
             return respond(connection)
-        return self._repeats.answer_with_key(connection, state, terms, digest, respond)
+        return self._repeated.answer_with_key(connection, state, terms, digest, respond)
 
     async def speak(
         self,

@@ -50,13 +50,13 @@ _T = TypeVar("_T")
 class VaultAway(VaultFailed):
     """The store of the objects cannot do it now. It does not mean that an object is gone."""
 
-    may_pass = True
+    is_transient = True
 
 
 class VaultRefused(VaultAway):
     """The store refuses, and another try would not help: its bucket or its keys are wrong."""
 
-    may_pass = False
+    is_transient = False
 
 
 class ListedObject(NamedTuple):

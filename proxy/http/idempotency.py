@@ -23,9 +23,10 @@ KEY_HEADER = Header(
 Respond = Callable[[Connection], Awaitable[None]]
 
 
-class Repeats:
-    """Answers a request that has an Idempotency-Key. This one stores nothing, so the key has no effect, as
-    with `idempotency_mb = 0`: a request that comes again is spoken and charged again."""
+class RepeatedRequests:
+    """Answers a request that has an Idempotency-Key, and may come again. This one stores nothing, as with
+    `idempotency_mb = 0`: the key has no effect, so a request that comes again is spoken and charged again.
+    """
 
     async def answer_with_key(
         self,
@@ -35,8 +36,8 @@ class Repeats:
         digest: Callable[[], bytes],
         respond: Respond,
     ) -> None:
-        """Send the stored answer, else call `respond`. `digest` returns the digest of the request's
-        content."""
+        """Send what is stored for the request's key, else call `respond`. `digest` returns the digest of its
+        content: a key may come again only with the same request."""
         del state, terms, digest
         await respond(connection)
 

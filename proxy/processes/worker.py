@@ -71,7 +71,7 @@ def main() -> None:
     except (CannotServe, StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         says_why = isinstance(error, (CannotServe, StorageFailed))
-        lasting = says_why and not (isinstance(error, StorageFailed) and error.may_pass)
+        lasting = says_why and not (isinstance(error, StorageFailed) and error.is_transient)
         reason = str(error) if says_why else f"{type(error).__name__}: {error}"
         _exit_process(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on

@@ -95,16 +95,19 @@ class Answer:
             raise
 
     async def collect_file(self) -> int:
-        """Wait for all sound, and return the size of its file. Later chunks are pieces of that file."""
-        raise NotImplementedError
+        """Wait for all sound, and return the size of its file. Later chunks are pieces of that file.
+
+        Only an answer whose call `goes_whole` can be collected: see `WholeQuota.begin_answer`.
+        """
+        raise NotImplementedError("the call does not go whole")
 
     async def read_collected(self) -> bytes:
         """Return the file of a collected answer before its first piece. Raises EngineError if it is gone."""
-        raise NotImplementedError
+        raise NotImplementedError("the call does not go whole")
 
     def reading(self) -> AbstractContextManager[None]:
         """Raise ReaderTooSlow in the block when others need the room of the collected sound."""
-        raise NotImplementedError
+        raise NotImplementedError("the call does not go whole")
 
     def run_ahead(self) -> None:
         """Read the rest in a separate task, so that the engine does not wait for a slow client."""

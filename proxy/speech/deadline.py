@@ -10,9 +10,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-_FAR_S = 3.0
-"""No handle is set further ahead: after the 30 s to the first audio come shorter limits, and a nearer moment
-would need a new handle in each answer."""
 _LOOK_S = 1.0
 """The time between two looks whether others wait for the slot of an answer that goes on."""
 
@@ -23,6 +20,10 @@ class MovingTimer:
     A later moment changes no handle of the loop: the handle fires at the old moment, and is then set again.
     """
 
+    far_s = 3.0
+    """No handle is set further ahead: after the 30 s to the first audio come shorter limits, and a nearer
+    moment would need a new handle in each answer. One whose moments only move later may wait as long as it
+    has to."""
     _moment = math.inf
     _timer: asyncio.TimerHandle | None = None
     _timer_at = math.inf
@@ -54,7 +55,7 @@ class MovingTimer:
             self._timer = None
 
     def _set_timer(self) -> None:
-        self._timer_at = min(self._moment, time.monotonic() + _FAR_S)
+        self._timer_at = min(self._moment, time.monotonic() + self.far_s)
         self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._fire)
 
     def _fire(self) -> None:

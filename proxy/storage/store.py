@@ -121,11 +121,12 @@ class Store(Protocol):
 class StorageFailed(OutsideFailure):
     """The database refused: it is full, locked, damaged or closed, or the statement is wrong.
 
-    A client gets the `failure`. If it `may_pass`, a worker that it ended is started again.
+    A client gets the `failure`. If it `is_transient`, another try may succeed: a worker that it ended
+    is started again.
     """
 
     failure: ClassVar[type[RequestFailed]] = StorageUnavailable
-    may_pass: ClassVar[bool] = False
+    is_transient: ClassVar[bool] = False
 
 
 class StorageUnreachable(StorageFailed):
@@ -134,11 +135,13 @@ class StorageUnreachable(StorageFailed):
     After a write it is not known whether it was done. Only rows with ids of their own may be tried again.
     """
 
-    may_pass = True
+    is_transient = True
 
 
 class StorageBusy(StorageFailed):
-    """Another transaction has a lock. Nothing was written, and another try may succeed."""
+    """Another transaction has a lock. Nothing was written."""
+
+    is_transient = True
 
 
 class AlreadyExists(Exception):

@@ -12,7 +12,7 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from policies.lexicon import Words
-from proxy.errors import InvalidRequest, RequestFailed, ServerBusy, StorageUnavailable
+from proxy.errors import InvalidRequest, RequestFailed, ServerBusy
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
 from proxy.features.elevenlabs_api.contexts import Action, ContextRefused, Contexts, ContextStep
 from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, read_speed
@@ -36,6 +36,7 @@ from proxy.features.sockets.utterances.values import (
 )
 from proxy.http.replies import encode_json
 from proxy.ledger import Ledger, StreamsTaken
+from proxy.speech.deadline import Deadline
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -136,6 +137,8 @@ class StreamInputSession:
         self._unstarted: set[Utterance] = set()
         self._utterance_count = 0
         self._error_count = 0
+        self._inactivity = Deadline()
+        self._inactivity.far_s = options.inactivity_s
         # The code and the reason of the close frame, once the session is to end.
         self._close_frame: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self._steps: dict[Action, Callable[[ContextStep], Awaitable[None]]] = {
@@ -170,6 +173,7 @@ class StreamInputSession:
             # One task failed, and has ended the others.
             raise failures.exceptions[0] from None
         finally:
+            self._inactivity.close()
             for utterance in self._unstarted:
                 await utterance.abandon()
         await self.socket.close(code, reason)
@@ -204,7 +208,7 @@ class StreamInputSession:
         loop, idle_s = asyncio.get_running_loop(), self.options.inactivity_s
         while True:
             try:
-                async with asyncio.timeout(idle_s):
+                with self._inactivity.expire_in(idle_s):
                     return read_message(await self.socket.receive())
             except TimeoutError:
                 # A context that waits for text would hold its stream for ever.
@@ -332,7 +336,7 @@ class StreamInputSession:
 
     def _storage_failure(self, error: StorageFailed) -> RequestFailed:
         _log.error("storage.failed", request=self.socket.id, reason=str(error))
-        return StorageUnavailable()
+        return error.failure()
 
     async def _close_context(self, context: _Context) -> None:
         failure, is_single = context.failure, self.options.is_single

@@ -15,7 +15,7 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from proxy.audio.formats import OutputForm
-from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
+from proxy.errors import InvalidRequest, RequestFailed
 from proxy.features.sockets import messages
 from proxy.features.sockets.http.socket import IDLE_S, ClientSocket
 from proxy.features.sockets.utterances.utterance import Utterance
@@ -337,7 +337,7 @@ class NativeSession:
 
     def _storage_failure(self, error: StorageFailed) -> RequestFailed:
         _log.error("storage.failed", request=self._socket.id, reason=str(error))
-        return StorageUnavailable()
+        return error.failure()
 
     async def _send_failure(self, failure: RequestFailed, index: int | UnsetType = UNSET) -> None:
         await self._send(messages.ErrorMessage(error=failure.body().error, utterance_index=index))

@@ -13,12 +13,12 @@ from proxy.access.callers import Caller
 from proxy.file_store.answers import StoredAnswer, StoredAnswers
 from proxy.file_store.once import Once
 from proxy.http.connection import Connection
-from proxy.http.idempotency import KEY_FIELD, Repeats, Respond, read_key
+from proxy.http.idempotency import KEY_FIELD, RepeatedRequests, Respond, read_key
 from proxy.ledger import Ledger, Payer
 from proxy.telemetry.metrics import Metrics
 
 
-class Idempotency(Repeats):
+class Idempotency(RepeatedRequests):
     def __init__(self, answers: StoredAnswers, metrics: Metrics, ledger: Ledger) -> None:
         self.answers = answers
         self._metrics = metrics

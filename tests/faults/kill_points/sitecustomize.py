@@ -47,7 +47,7 @@ def _before(point: str, method: Callable[..., Any], applies: Callable[..., bool]
     return passing
 
 
-def _arm() -> None:
+def arm() -> None:
     from proxy.features.heard.check import TranscriptCheck
     from proxy.features.heard.checked_parts import PartsOfCall
     from proxy.features.sockets.http.socket import ClientSocket
@@ -90,4 +90,4 @@ def _arm() -> None:
 
 
 if "proxy.processes.worker" in sys.orig_argv:
-    _arm()
+    arm()

@@ -1,10 +1,12 @@
 """A deadline ends a block of its task, and nothing else: no other block, and no cancelling by others."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from proxy.speech.deadline import Deadline
+from proxy.speech.deadline import Deadline, MovingTimer
+from tests.tables import each_row
 from tests.waiting import forever
 
 AT_ONCE_S, LATE_S = 0.01, 60.0
@@ -70,6 +72,29 @@ async def test_an_earlier_moment_comes_before_the_one_that_was_set(clock: Clock)
     with pytest.raises(TimeoutError):
         with deadline.expire_at(clock.now + 1.0):
             await clock.move(2.0)
+
+
+@each_row("far_s, handles", [(3.0, 60), (180.0, 1)])
+async def test_a_timer_wakes_the_loop_no_more_often_than_it_has_to(
+    far_s: float, handles: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer, expired, loop = MovingTimer(), asyncio.Event(), asyncio.get_running_loop()
+    calls: list[float] = []
+    call_at = loop.call_at
+
+    def counted(when: float, *rest: Any) -> asyncio.TimerHandle:
+        calls.append(when)
+        return call_at(when, *rest)
+
+    monkeypatch.setattr("time.monotonic", clock)
+    monkeypatch.setattr(loop, "call_at", counted)
+    monkeypatch.setattr(timer, "expire", expired.set)
+    timer.far_s = far_s
+    timer.expire_in(180.0)
+    for _ in range(60):
+        await clock.move(3.0)
+    assert expired.is_set()
+    assert len(calls) == handles
 
 
 async def test_a_task_that_is_cancelled_by_somebody_else_is_cancelled() -> None:

@@ -11,7 +11,7 @@ from proxy.feature_list import all_tables, open_store
 from proxy.storage import schema
 from proxy.storage.postgres import migrating
 from proxy.storage.schema import Migration, known_migrations, migrate, parse_migration
-from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.storage.store import Statement, StorageBusy, StorageFailed, Store
 from tests.proxy.storage.notes import names_in
 from tests.tables import each_row
 from tests.waiting import soon
@@ -129,6 +129,11 @@ async def test_a_migration_does_not_let_requests_queue_behind_its_lock(
         bare.write(Statement("SELECT id FROM one"), Statement("SELECT pg_sleep(0.6)"))
     )
     await soon(lambda: bare.read("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(0.6)'"))
+    with monkeypatch.context() as once:
+        once.setattr(schema, "_LOCK_TRIES", 1)
+        with pytest.raises(StorageBusy) as busy:
+            await migrate(bare, [_FIRST, adds])
+    assert busy.value.is_transient
     migrating_ = asyncio.create_task(migrate(bare, [_FIRST, adds]))
     while not reading.done():
         assert await bare.read("SELECT id FROM one") == [{"id": "kept"}]

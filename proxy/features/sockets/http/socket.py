@@ -214,6 +214,8 @@ class SocketEndpoint(NamedTuple):
 
 
 class _IdleTimer(MovingTimer):
+    far_s = IDLE_S
+
     def __init__(self, socket: ClientSocket) -> None:
         self._socket = socket
 

@@ -10,7 +10,7 @@ from typing import Literal
 from policies import estimate
 from proxy.api.speech_headers import base_voices
 from proxy.audio import libraries
-from proxy.errors import REQUEST_FAULT_CODES, QuotaExceeded, RequestFailed, StorageUnavailable
+from proxy.errors import REQUEST_FAULT_CODES, QuotaExceeded, RequestFailed
 from proxy.features.sockets.utterances.cutter import Cut
 from proxy.features.sockets.utterances.delivery import Delivery
 from proxy.features.sockets.utterances.piece_planner import PiecePlanner
@@ -125,8 +125,8 @@ class SpokenPiece:
                 await self._answer_call()
         except RequestFailed as failure:
             self.failure = failure
-        except StorageFailed:
-            self.failure = StorageUnavailable()
+        except StorageFailed as error:
+            self.failure = error.failure()
         finally:
             self.note_words()
             self._answer = None  # its clock knows this piece: the two would wait for a collection
@@ -217,7 +217,8 @@ class SpokenPiece:
         listener = self._delivery.listener
         if start is not None:
             await listener.piece_began(start)
-        if listener.share_sent(self._bytes_before or 0) is None:
+        is_connected = listener.share_sent(self._bytes_before or 0) is None
+        if is_connected:
             self._written_s = written_s  # to a client that is lost, nothing is written
         if out or words:
             await listener.send_sound(out, words)

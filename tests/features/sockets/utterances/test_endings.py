@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from proxy.errors import RateLimited, RequestFailed
+from proxy.file_store.master_keys import VaultFailed
+from proxy.speech.pipeline import Pipeline
 from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.usage import UsageRow
@@ -240,6 +242,19 @@ async def test_a_piece_that_fails_ahead_lets_the_one_before_end(tmp_path: Path) 
     assert outcomes(rows) == ["finished", "failed"]
     assert end.failure is not None
     assert (end.pieces, speech.ear.seconds) == (1, 5.0)
+
+
+async def test_a_vault_that_cannot_be_opened_says_when_to_try_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise VaultFailed("its key is not there")
+
+    monkeypatch.setattr(Pipeline, "answer", fail)
+    async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
+        end = await (await one.begin(ONE)).whole()
+    assert end.failure is not None
+    assert (end.failure.code, end.failure.retry_after_s) == ("vault_unavailable", 30.0)
 
 
 async def revoked(one: Rig) -> None:
