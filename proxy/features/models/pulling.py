@@ -117,7 +117,7 @@ def require_accepted(listed: GalleryModel, accepted: tuple[str, ...], agreement:
     """Raise ModelRefused if a licence of the model is not accepted, or there is no agreement to its terms."""
     accepted_licences = {licence.casefold() for licence in accepted}
     terms = listed.entry.terms if agreement is None else ""
-    told = _told_terms(listed) if terms else ""
+    told = _terms_sentence(listed) if terms else ""
     command = listed.command_of(f"models pull {listed.name}", agrees=bool(terms))
     for licence in listed.entry.to_accept:
         if licence.casefold() not in accepted_licences:
@@ -153,12 +153,12 @@ def require_token(listed: GalleryModel, order: PullOrder) -> None:
         terms = f"accept its terms at {listed.entry.page}, then" if listed.entry.page else "to fetch it,"
         licences = dict.fromkeys(filter(None, (listed.entry.licence, listed.entry.basis)))
         raise ModelRefused(
-            f"{listed.name} is gated, under {' and '.join(licences)}.{_told_terms(listed)} "
+            f"{listed.name} is gated, under {' and '.join(licences)}.{_terms_sentence(listed)} "
             f"Nothing has been fetched; {terms} run: {listed.command}"
         )
 
 
-def _told_terms(listed: GalleryModel) -> str:
+def _terms_sentence(listed: GalleryModel) -> str:
     entry = listed.entry
     return f" Its terms: {entry.terms} ({entry.terms_page})" if entry.terms else ""
 
