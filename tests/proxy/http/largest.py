@@ -129,7 +129,7 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
     "HostAnnouncement": {"address": "gpu1:7070", "machine": f"mch_{1:024x}"},
     "NewAccount": {"name": "{new}", "plan": "cached", "agreed": _AGREED},
     "AccountChange": {"plan": "cached", "agreed": _AGREED},
-    "NewKey": {"account": "owner", "role": "speech"},
+    "NewKey": {"account": "owner", "role": "host"},
     "NewCorrection": {"credits": 1e9},
     "NewRefund": {"credits": DROPPED},
     "Recloning": {"reclone": True},
