@@ -108,6 +108,12 @@ class Galleries(NamedTuple):
         own = self.own_voice(tag or "en", is_paid)
         return "" if own is None else own.command_of(f"voices own {base}")
 
+    @property
+    def own_languages(self) -> list[str]:
+        """The languages in which `own_voice` has a model."""
+        able = [each.entry.languages for each in self.listed if each.entry.speaks_samples]
+        return sorted({base_tag(tag) for tags in able for tag in tags})
+
     def own_voice(self, tag: str, is_paid: bool = False) -> GalleryModel | None:
         """Return the model that speaks with recorded voices in a language, or None. Those that may speak for
         money come first, then the order of the galleries counts."""

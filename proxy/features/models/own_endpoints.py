@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policies.language import base_tag
 from proxy.api.admin_tools import AdminTools, actor_of
 from proxy.engines.registry import Registry
 from proxy.errors import Conflict, NotFound
@@ -27,8 +28,11 @@ _PATH = "/admin/own_voices"
 
 class OwnVoicesOffer(msgspec.Struct, frozen=True, kw_only=True):
     """The model that speaks a language in people's own voices, and its terms. `megabytes` are still to be
-    fetched, in about `seconds`. When it is `ready`, a restart lets the server use it."""
+    fetched, in about `seconds`. When it is `ready`, a restart lets the server use it. Other `languages` have
+    such a model, too."""
 
+    language: str
+    languages: list[str]
     name: str
     title: str
     licences: list[str]
@@ -107,6 +111,8 @@ class OwnVoicesFetch(Resource):
         if note is not None:
             state = "failed" if note.fault else "fetching"
         return OwnVoicesOffer(
+            language=base_tag(tag),
+            languages=open_galleries(self._registry).own_languages,
             name=listed.name,
             title=entry.title,
             licences=list(dict.fromkeys(filter(None, (entry.licence, entry.basis)))),

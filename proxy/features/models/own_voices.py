@@ -22,7 +22,13 @@ from proxy.features.models.listing import Galleries, GalleryModel, open_gallerie
 from proxy.features.models.model_use import engines_using, next_steps
 from proxy.features.models.natural_file import lock_layer, read_layer, use_model, write_layer
 from proxy.features.models.natural_voices import hosted_of, is_built
-from proxy.features.models.pulling import PullOrder, find_agreement, is_pulled, require_accepted
+from proxy.features.models.pulling import (
+    PullOrder,
+    find_agreement,
+    is_pulled,
+    require_accepted,
+    require_token,
+)
 from proxy.features.models.stock import current_model
 from proxy.hosts.environments.progress_line import progress_line, say
 from proxy.hosts.stored_models import ModelStore
@@ -85,11 +91,16 @@ def fetch_own_voices(here: CommandContext, language: str, order: OwnOrder) -> Co
     chosen = choose_models(open_galleries(loaded), tag, with_converter=order.with_converter)
     for each in chosen:
         say(*offers.licence_lines(each), _need_line(need_of(config, loaded, each)))
-    orders = {each.name: _order_of(config, each, order) for each in chosen}
     note = FetchNote(config.data, chosen, OWN_NOTE)
-    note.write_note()
-    with progress_line(here.form) as shown:
-        fetched = fetch_models(config, loaded, chosen, shown, orders, OWN_NOTE)
+    try:
+        orders = {each.name: _order_of(config, each, order) for each in chosen}
+        note.write_note()
+        with progress_line(here.form) as shown:
+            fetched = fetch_models(config, loaded, chosen, shown, orders, OWN_NOTE)
+    except CommandRefused as refused:
+        if order.agreed_by:  # this person reads the note
+            note.write_note(fault=str(refused))
+        raise
     if fetched.faults:
         note.write_note(fault="; ".join(fetched.faults.values()))
     steps = [line for each in fetched.ready for line in _use(here, each)]
@@ -118,12 +129,15 @@ def _order_of(config: Config, listed: GalleryModel, order: OwnOrder) -> PullOrde
     agreed_by = order.agreed_by or offers.ask_agreement(config, listed, order.is_agreed)
     if find_agreement(ModelStore(config.data), listed) is None and not agreed_by:
         require_accepted(listed, accepted, None)
-    return PullOrder(
+    made = PullOrder(
         accepted=accepted,
         agreed_by=agreed_by,
         source=offers.check_source(order.source),
         token=offers.resolve_token(listed.entry.token, is_option=False),
     )
+    if not is_pulled(ModelStore(config.data), listed):
+        require_token(listed, made)  # not after minutes, behind the build of the environment
+    return made
 
 
 def _use(here: CommandContext, listed: GalleryModel) -> Iterator[Line]:

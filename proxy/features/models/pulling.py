@@ -95,7 +95,7 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
             except OSError as error:
                 raise ModelRefused(f"{listed.name}: {error.filename}: {error.strerror}") from None
         return Imported(manifest, found.folder, is_new=False, lacks=())
-    _require_token(listed, order)
+    require_token(listed, order)
     try:
         pulling = _PullFolder(listed, order, pull_folder, progress)
         pulling.judge_room()
@@ -117,7 +117,7 @@ def require_accepted(listed: GalleryModel, accepted: tuple[str, ...], agreement:
     """Raise ModelRefused if a licence of the model is not accepted, or there is no agreement to its terms."""
     accepted_licences = {licence.casefold() for licence in accepted}
     terms = listed.entry.terms if agreement is None else ""
-    told = f" Its terms: {terms} ({listed.entry.terms_page})" if terms else ""
+    told = _terms_sentence(listed) if terms else ""
     command = listed.command_of(f"models pull {listed.name}", agrees=bool(terms))
     for licence in listed.entry.to_accept:
         if licence.casefold() not in accepted_licences:
@@ -147,11 +147,20 @@ def _agree(entry: GalleryEntry, by: str) -> Agreement | None:
     return Agreement(terms=entry.terms, page=entry.terms_page, by=by, at=at) if entry.terms and by else None
 
 
-def _require_token(listed: GalleryModel, order: PullOrder) -> None:
+def require_token(listed: GalleryModel, order: PullOrder) -> None:
     """Raise ModelRefused if the model's hub needs a token and the order has none. A mirror needs no token."""
     if listed.entry.gated and not (order.token or order.source):
         terms = f"accept its terms at {listed.entry.page}, then" if listed.entry.page else "to fetch it,"
-        raise ModelRefused(f"{listed.name} is gated: {terms} run: {listed.command}")
+        licences = dict.fromkeys(filter(None, (listed.entry.licence, listed.entry.basis)))
+        raise ModelRefused(
+            f"{listed.name} is gated, under {' and '.join(licences)}.{_terms_sentence(listed)} "
+            f"Nothing has been fetched; {terms} run: {listed.command}"
+        )
+
+
+def _terms_sentence(listed: GalleryModel) -> str:
+    entry = listed.entry
+    return f" Its terms: {entry.terms} ({entry.terms_page})" if entry.terms else ""
 
 
 def is_pulled(store: ModelStore, listed: GalleryModel) -> bool:

@@ -1,6 +1,7 @@
 """A new voice: recorded or chosen, judged, agreed to, made, heard and erased."""
 
 import json
+import time
 from pathlib import Path
 
 import httpx2
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from plugins.tone.decode import decode_timbres
 from tests import speech_clips
 from tests.features.console.console_page import ALL_LOOKS, LOOKS, PLAIN, Reader, forget
-from tests.features.console.test_speak import IS_HEARD, speak
+from tests.features.console.test_speak import IS_HEARD, _module, speak
 from tests.tables import soak
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow_but("test_what_is_left_keeps_nothing")
 
 _RATE_HZ = 24_000
+_FIRST_MINUTE_S = 60.0
 _SAMPLE, _READING = "#new-audio_sample", "#new-recording"
 MICROPHONE_IS_FREE = "tracks.length && tracks.every(({ readyState }) => readyState === 'ended')"
 _LOSE_ONE_ANSWER = """
@@ -187,7 +189,10 @@ def test_the_keyboard_is_enough_to_record_and_to_delete(reader: Reader) -> None:
     reader.tab.call("Input.dispatchKeyEvent", type="keyDown", key="e", text="e")
     reader.tab.call("Input.dispatchKeyEvent", type="keyUp", key="e")
     reader.wait("at('#new-phrase').lang")
+    load = f"import('{_module(reader, 'core/player.js')}')"
+    reader.tab.run(f"{load}.then(({{ player }}) => void (window.player = player))")
     reader.tab_to(_SAMPLE)
+    began_s = time.monotonic()
     reader.tab.press("Enter")
     reader.wait(f"parseFloat(at('{_SAMPLE}-seconds')?.textContent) >= 4.2")
     assert reader.tab.run("document.activeElement.id") == _SAMPLE[1:]
@@ -201,6 +206,9 @@ def test_the_keyboard_is_enough_to_record_and_to_delete(reader: Reader) -> None:
     reader.tab_to("#new-create")
     reader.tab.press("Enter")
     reader.wait("at('#voice-delete') && document.activeElement.textContent === 'Ana'")
+    # No press asks for the sound: the browser lets it play after the one before.
+    reader.wait("player.audio.currentTime > 0 && player.clip.title === 'Ana'")
+    assert time.monotonic() - began_s < _FIRST_MINUTE_S
     reader.tab_to("#voice-delete")
     reader.tab.press("Enter")
     reader.wait("document.activeElement.id === 'question-no'")

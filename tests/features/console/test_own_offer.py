@@ -38,13 +38,23 @@ def test_an_admin_agrees_on_the_page_and_after_a_restart_a_voice_is_recorded(
     environment = environ(plugins)
     try:
         with running(tmp_path / "server", "", environ=environment) as server:
-            _speaks(browser, "th", "en")
+            _speaks(browser, "eo", "th", "en")
             forget(browser)
             user = Reader(browser, server, server.mint_key("dev"))
             user.open("voices/new")
             user.wait("at('#offer-ask')")
-            assert "voxgate voices own th" in user.text("#offer-ask")
+            assert "voxgate voices own" in user.text("#offer-ask")
             admin = user._replace(key=server.mint_key("dev", role="admin"))
+            admin.open("voices/new")
+            admin.wait("at('#offer-language')")
+            # No model speaks the browser's first language, so the server's is chosen.
+            assert browser.run("at('#offer-language').value") == "en"
+            offered = browser.run("[...at('#offer-language').options].map(({ value }) => value)")
+            assert offered[:2] == ["th", "en"]
+            assert {"de", "es", "fr", "it", "pt"} < set(offered)
+            admin.choose("#offer-language", "th")
+            admin.reads(TERMS, "#offer blockquote")
+            _speaks(browser, "th", "en")
             for language in _LANGUAGES:
                 browser.run(f"localStorage.setItem('voxgate-language', '{language}')")
                 admin.open("voices/new")

@@ -186,7 +186,7 @@ _IN_PLACE = """(() => {
 })()"""
 
 
-def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
+def test_it_says_why_another_voice_speaks(reader: Reader, tmp_path: Path) -> None:
     reader.open()
     reader.tab.run(_IN_PLACE)
     for reason, why in (
@@ -203,6 +203,8 @@ def test_it_says_why_another_voice_speaks(reader: Reader) -> None:
     reader.wait(IS_HEARD)
     reader.reads(f"A robot read this. Alloy{why}", "#speak-instead")
     reader.reads("Nova", "#result-title")
+    reader.tab.downloaded(tmp_path, "at('#speak-save').click()")
+    assert reader.tab.downloads[-1].startswith("Nova - Good morning, installing.")
     assert not reader.tab.run("at('#speak-with')"), "once more it would be the same voice"
     # It is asked again by itself: the page says when the voice is there.
     reader.tab.run("window.reason = 'voice'")

@@ -86,7 +86,10 @@ def test_a_pulled_model_is_listed_with_what_it_was_made_of(
 ) -> None:
     pull = ("models", "pull", "bird", "--accept", "cc-by-nc-4.0", "--agree")
     said = run(*pull).err
-    assert "bird is gated: to fetch it, run: BIRDS=… voxgate models pull bird" in said
+    refusal = said.splitlines()[-1]
+    assert "bird is gated, under MIT and CC-BY-NC-4.0. " in refusal
+    assert f"Its terms: {TERMS} (https://birds.example/terms) " in refusal
+    assert "to fetch it, run: BIRDS=… voxgate models pull bird" in refusal
     assert hub.asked == []
     monkeypatch.setenv("BIRDS", "s3cret")
     made = run(*pull, "--json").json

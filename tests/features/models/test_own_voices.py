@@ -7,6 +7,7 @@ import pytest
 
 from proxy.engines import registry
 from proxy.features.models import own_voices
+from proxy.features.models.fetch_note import OWN_NOTE, note_path, read_note
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural_file import read_layer
 from proxy.hosts.stored_models import ModelStore
@@ -100,6 +101,20 @@ def test_one_screen_says_what_comes_and_nothing_comes_before_its_terms(
     again = run("voices", "own", "th", "--json")
     assert (again.json["ready"], len(mirrors.hub.asked)) == (["bird"], asked)
     assert "everything of it is there" in again.err
+
+
+def test_what_is_refused_before_its_fetch_is_told_at_once(
+    run: Run, mirrors: Mirrors, plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = plugins / "gallery.toml"
+    gallery.write_text(gallery.read_text().replace("title =", 'gated = true\ntoken = "env:BIRDS"\ntitle ='))
+    # A fetch builds the environment, too, and ends after that.
+    monkeypatch.setattr(own_voices, "fetch_models", None)
+    ran = run("voices", "own", "th", "--agreed-by", "ana")
+    assert "bird is gated, under MIT. " in ran.err
+    note = read_note(note_path(configured(tmp_path).data, OWN_NOTE))
+    assert note is not None
+    assert f"Its terms: {TERMS} (https://birds.example/terms)" in note.fault
 
 
 def test_without_a_language_it_is_the_servers(

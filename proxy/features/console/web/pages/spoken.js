@@ -17,7 +17,9 @@ document.addEventListener("reader", () => { last = null; });
 export function noteSpoken(spoken) {
   last = spoken;
   const speaker = spoken.voice && voiceOf(spoken.headers.get("x-voxgate-substitute"));
-  if (speaker) spoken.clip.title = titleOf(speaker);
+  if (!speaker) return;
+  spoken.speaker = speaker;
+  Object.assign(spoken.clip, { title: titleOf(speaker), name: fileFor(spoken, "wav") });
 }
 
 export const lastClip = () => last?.clip;
@@ -28,7 +30,8 @@ export function titleFor({ voice: { cast } }, voice) {
   return cast ? Object.keys(cast).join(", ") : t("voice.cast");
 }
 
-export const fileFor = ({ body, voice }, format) => fileName(titleFor(body, voice), body.input, format);
+// It is named after the voice that spoke, which may be another than was asked for.
+export const fileFor = ({ body, voice, speaker = voice }, format) => fileName(titleFor(body, speaker), body.input, format);
 
 export function formatName(format) {
   return format.startsWith("g711") ? `${format.slice(5)}, 8 kHz` : format.toUpperCase();
