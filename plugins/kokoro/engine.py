@@ -95,8 +95,7 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         if piece.cuts and starts is None:
             # Lengths that are wrong once are believed no more. The sound behind the cut cannot be found.
             self._looks_ahead = False
-            (alone,) = self.cut(piece, piece.sounds)
-            yield from self.sounds(network, alone, voice, speed, stop)
+            yield from self.sounds(network, self.cut(piece, piece.sounds)[0], voice, speed, stop)
             return
         if starts is not None and voice.reading.has_words:
             before, sound = without_pads(sound, int(starts[1]), int(starts[-2]))
