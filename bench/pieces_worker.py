@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from plugins.kokoro import reading
 from plugins.kokoro.engine import KokoroEngine
 from plugins.kokoro.worker import voxgate_register
 from speech_engine import Audio, Context, EngineVoice, Hosted, Segment, SpeechJob, Words
@@ -23,7 +24,7 @@ from speech_engine.host.log import HostLogger
 from speech_engine.text.sounds import Piece
 
 WHOLE = 10_000
-"""After so many sounds, a sentence is cut at 120 sounds alone."""
+"""More sounds than a sentence has."""
 JOIN = slice(-1, 601)
 """The samples behind the end of a piece that are faded into the next one."""
 
@@ -71,7 +72,9 @@ async def _row(
             await engine.run(lambda stop: [*engine.sounds(network, piece, speaker, 1.0, stop)])
         return given.pop()[1]
 
+    most, reading.MOST_SOUNDS = reading.MOST_SOUNDS, WHOLE
     (whole,) = engine.read(text, speaker, WHOLE)
+    reading.MOST_SOUNDS = most
     in_whole = await lengths(whole.numbers)
     given.clear()
     pcm, joins = await _heard(engine, voice, language, text)

@@ -25,6 +25,8 @@ from speech_engine.text.sounds import Phonemize, Piece
 
 _TAIL_MS, _HEAD_MS = 150, 100  # of a silence inside a sentence: together the pause of a comma
 _SILENT_SHARE = 0.01
+_CUT_STYLE = 1.2  # times the sounds that it is given: few sounds have a fast style, and more will follow
+_IN_HASTE = range(1, 320)  # sounds before a piece whose listener would wait for what is not kept
 FRAME = 600
 """The samples for each unit of a sound's length."""
 
@@ -55,9 +57,9 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         self._styles = Path(settings.model_path) / "voices.npz"
 
     def read(self, text: str, voice: Speaker, sounds_before: int) -> list[Piece]:
+        symbols, ahead = self._model.symbols, self._looks_ahead and sounds_before not in _IN_HASTE
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         sounds_before += SHARED_OFFSET if self.is_shared else 0
-        symbols, ahead = self._model.symbols, self._looks_ahead
         if voice.reading.has_words:
             phrases = self._thai.read(text, voice.reading.espeak)
             return cut_phrases(phrases, symbols, sounds_before, looks_ahead=ahead)
@@ -80,7 +82,8 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
     ) -> Iterator[NDArray[np.float32]]:
         count, names = len(piece.numbers), self._model.names
-        style = np.sum([weight * self._style(part, count - 2) for part, weight in voice.parts], axis=0)
+        sounds = round((count - 2) * (_CUT_STYLE if piece.cuts else 1))
+        style = np.sum([weight * self._style(part, sounds) for part, weight in voice.parts], axis=0)
         values = {
             names.tokens: np.array([piece.numbers], np.int64),
             names.style: style[np.newaxis],
@@ -92,8 +95,7 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         if piece.cuts and starts is None:
             # Lengths that are wrong once are believed no more. The sound behind the cut cannot be found.
             self._looks_ahead = False
-            (alone,) = self.cut(piece, piece.sounds)
-            yield from self.sounds(network, alone, voice, speed, stop)
+            yield from self.sounds(network, self.cut(piece, piece.sounds)[0], voice, speed, stop)
             return
         if starts is not None and voice.reading.has_words:
             before, sound = without_pads(sound, int(starts[1]), int(starts[-2]))

@@ -117,3 +117,39 @@ def test_an_answer_that_is_made_whole_and_a_short_sentence_are_not_cut() -> None
             assert max(piece.sounds for piece in given) < WHOLE_SOUNDS
 
     asyncio.run(run())
+
+
+def test_later_pieces_look_ahead_once_their_listener_has_sound() -> None:
+    async def run() -> None:
+        text = ", ".join([LONG.strip(".")] * 3)
+        async with opened(lengths=tiny.Lengths()) as engine:
+            voice = engine.find(job(TEXT).voice, "en")
+            pieces = [engine.read(text, voice, before) for before in (0, 1, 319, 320)]
+        assert [any(piece.cuts for piece in each) for each in pieces] == [True, False, False, True]
+
+    asyncio.run(run())
+
+
+def test_a_piece_that_is_cut_has_the_style_of_more_sounds() -> None:
+    def by_length(_higher: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return np.repeat(np.arange(1, 511, dtype=np.float32), 256).reshape(510, 1, 256)
+
+    async def run() -> None:
+        styles = dict[int, float]()
+
+        class Watched(QuietAt):
+            def sound_and(self, outputs: Any, values: Any, *more: Any) -> list[np.ndarray[Any, Any]]:
+                styles[values["tokens"].size - 2] = values["style"][0, 0]
+                return super().sound_and(outputs, values, *more)
+
+        async with opened(lengths=tiny.Lengths(), styles=by_length) as engine:
+            async with engine.lend(engine.find(job(TEXT).voice, "en"), 1) as network:
+                engine.lend = lambda *_: nullcontext(Watched(network, 0))  # type: ignore[method-assign]
+            given = listened_to(engine)
+            await heard(engine, job(LONG))
+        assert {bool(piece.cuts) for piece in given} == {True, False}
+        for piece in given:
+            sounds = len(piece.numbers) - 2
+            assert styles[sounds] == (round(sounds * 1.2) if piece.cuts else sounds)
+
+    asyncio.run(run())
