@@ -116,8 +116,16 @@ class Calls:
     async def _speak(self, count: int, pace: float) -> AsyncIterator[Any]:
         number = next(self._numbers)
         extra = {"count": count, "piece_ms": PIECE_MS, "pace": pace}
-        names = {"id": f"job{number}", "tenant": f"t{number % 7}", "model": "m", "language": "en"}
-        job = SpeechJob(**names, voice=EngineVoice("v"), segments=(), deadline_s=60.0, extra=extra)
+        job = SpeechJob(
+            id=f"job{number}",
+            tenant=f"t{number % 7}",
+            model="m",
+            voice=EngineVoice("v"),
+            segments=(),
+            language="en",
+            deadline_s=60.0,
+            extra=extra,
+        )
         async for frame in self._run(Begin(f"call{number}", Speak(job))):
             yield frame
 
@@ -165,7 +173,7 @@ async def _ways(folder: Path, delay_s: float) -> AsyncIterator[tuple[Way, Way]]:
             await asyncio.start_server(_relay(tls, delay_s), "localhost", far),
         ]
         links.send(BeginLinks(str(folder), GATEWAY, 0.0))
-        news = links.messages_of(unpack_of_links)  # type: ignore[var-annotated]
+        news = links.messages_of(unpack_of_links)
         await anext(news)
         url = f"https://localhost:{far if delay_s else tls}"
         own_file = f"{folder}/own.crt"
