@@ -59,7 +59,7 @@ class LinksChild:
         self._gateways = 1
         self._targets: dict[str, dict[str, str]] = {}  # paths, by machine and target
         self._numbers = itertools.count(1)
-        self._figures = LinkFigures({}, {}, 0, 0)
+        self._figures = LinkFigures({}, {}, {})
         take: Any = self._take_news
         self._process = ChildSupervisor("links", self._begin, self._note_state, take)
 
@@ -115,8 +115,8 @@ class LinksChild:
         for code, count in self._figures.refused.items():
             refused.add_metric([code], count)
         carried = CounterMetricFamily("voxgate_link_bytes", "Bytes of links.", labels=["direction"])
-        carried.add_metric(["in"], self._figures.bytes_in)
-        carried.add_metric(["out"], self._figures.bytes_out)
+        for direction, count in self._figures.carried.items():
+            carried.add_metric([direction], count)
         return (links, refused, carried)
 
     async def _begin(self) -> Child:

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Set
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -61,45 +62,11 @@ class _RefusedHost(asyncio.Protocol):
         asyncio.get_running_loop().call_later(_REFUSED_S, transport.abort)
 
 
-class LocalSockets:
-    """The local sockets of all hosts."""
-
-    def __init__(self, links: GatewayLinks) -> None:
-        self._links = links
-        self._servers: dict[str, dict[str, asyncio.Server]] = {}  # by machine and path
-
-    async def open_paths(self, message: HostTargets) -> None:
-        """Open the sockets that a host lacks, and close those that are not named any more."""
-        host = self._links.hosts.get(message.machine)
-        wanted = {path: target for path, target in message.paths.items() if TARGET.fullmatch(target)}
-        if host is None or len(wanted) > _MOST_TARGETS:
-            return
-        servers = self._servers.setdefault(message.machine, {})
-        for path in servers.keys() - wanted.keys():
-            _end_server(path, servers.pop(path))
-        for path in wanted.keys() - servers.keys():
-            make = partial(LocalConnection, host, wanted[path])
-            servers[path] = await asyncio.get_running_loop().create_unix_server(make, path)
-
-    def close_paths(self, machine: str) -> None:
-        for path, server in self._servers.pop(machine, {}).items():
-            _end_server(path, server)
-
-    def close_all(self) -> None:
-        for machine in list(self._servers):
-            self.close_paths(machine)
-
-
-def _end_server(path: str, server: asyncio.Server) -> None:
-    server.close()
-    Path(path).unlink(missing_ok=True)
-
-
 class LinksProcess:
     def __init__(self, pipe: Pipe[ToLinks], begin: BeginLinks) -> None:
         self._pipe = pipe
         self._links = GatewayLinks(begin.machine, begin.drain_s, self._tell)
-        self._sockets = LocalSockets(self._links)
+        self._servers: dict[str, dict[str, asyncio.Server]] = {}  # of local sockets, by machine and path
         self._inbox_path = Path(begin.folder) / INBOX
         self._targets: asyncio.Queue[HostTargets] = asyncio.Queue()
         self._stop_requested = asyncio.Event()
@@ -123,13 +90,14 @@ class LinksProcess:
             opening.cancel()
         inbox.stop_listening()
         self._remove_inbox()
-        self._sockets.close_all()
+        for machine in list(self._servers):
+            self._close_servers(machine)
         self._links.close_links()
         await asyncio.sleep(0)
 
     def _tell(self, news: LinkNews) -> None:
         if isinstance(news, HostGone):
-            self._sockets.close_paths(news.machine)
+            self._close_servers(news.machine)
         self._pipe.send(news)
 
     def _take_message(self, message: ToLinks) -> None:
@@ -147,9 +115,29 @@ class LinksProcess:
         while True:
             message = await self._targets.get()
             try:
-                await self._sockets.open_paths(message)
+                await self._open_paths(message)
             except OSError as error:
                 _log.error("link.socket.failed", machine=message.machine, reason=error.strerror)
+
+    async def _open_paths(self, message: HostTargets) -> None:
+        """Open the sockets that a host lacks, and close those that are not named any more."""
+        host = self._links.hosts.get(message.machine)
+        wanted = {path: target for path, target in message.paths.items() if TARGET.fullmatch(target)}
+        if host is None or len(wanted) > _MOST_TARGETS:
+            return
+        self._close_servers(message.machine, wanted.keys())
+        servers = self._servers.setdefault(message.machine, {})
+        for path in wanted.keys() - servers.keys():
+            make = partial(LocalConnection, host, wanted[path])
+            servers[path] = await asyncio.get_running_loop().create_unix_server(make, path)
+
+    def _close_servers(self, machine: str, kept: Set[str] = frozenset()) -> None:
+        servers = self._servers.pop(machine, {})
+        for path in servers.keys() - kept:
+            servers.pop(path).close()
+            Path(path).unlink(missing_ok=True)
+        if servers:
+            self._servers[machine] = servers
 
     def _take_handshake(self, joining: Joining, connection: socket.socket) -> None:
         found = self._links.admit_link(joining)

@@ -107,7 +107,7 @@ class Dialler:
     def __init__(self, url: str, begin: BeginDialling) -> None:
         place = urlsplit(url)
         scheme = "wss" if place.scheme == "https" else "ws"
-        self.pace = HostPace()
+        self.pace = HostPace(Counter())
         self.links: set[GatewayLink] = set()
         self._url, self._address = url, f"{scheme}://{place.netloc}{place.path.rstrip('/')}/cluster/link"
         self._begin = begin

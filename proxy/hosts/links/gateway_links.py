@@ -12,13 +12,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from proxy.hosts.links.handshake import LinkRefusal, accept_bytes
-from proxy.hosts.links.link_messages import (
-    HostGone,
-    HostJoined,
-    Joining,
-    LinkFigures,
-    LinkNews,
-)
+from proxy.hosts.links.link_messages import HostGone, HostJoined, Joining, LinkFigures, LinkNews
 from proxy.hosts.links.wire import MESSAGE_BYTES, PING_S, HostPace, Plain, Wire, join
 
 MOST_WAITING, MOST_OPEN, MOST_OF_GATEWAY = 16, 256, 2000
@@ -80,11 +74,10 @@ class LinkedHost:
 
     def __init__(self, links: GatewayLinks, joining: Joining) -> None:
         self.joining = joining
-        self.pace = HostPace()
+        self.pace = HostPace(links.carried)
         self.open_links: set[HostLink] = set()
         self.waiting: deque[HostLink] = deque()
         self.left_at: float | None = asyncio.get_running_loop().time()
-        self.bytes_in = self.bytes_out = 0  # of the links that have ended
         self._requests: deque[LocalConnection] = deque()
         self._links = links
 
@@ -115,7 +108,6 @@ class LinkedHost:
 
     def note_lost(self, link: HostLink) -> None:
         self.open_links.discard(link)
-        self.bytes_in, self.bytes_out = self.bytes_in + link.bytes_in, self.bytes_out + link.bytes_out
         if link in self.waiting:
             self.waiting.remove(link)
         if not self.open_links:
@@ -165,11 +157,11 @@ class GatewayLinks:
         self.gateways = 1
         self.hosts: dict[str, LinkedHost] = {}
         self._drain_s, self._tell = drain_s, tell
+        self.carried = Counter({"in": 0, "out": 0})
         self._refused: Counter[str] = Counter()
-        self._handshakes_due: dict[str, float] = {}  # by account, a moment of the loop's clock
+        self._handshakes_due: dict[str, float] = {}  # by key, a moment of the loop's clock
         self._dead_keys: dict[str, float] = {}
         self._read_at = self._pinged_at = asyncio.get_running_loop().time()
-        self._forgotten_bytes_in = self._forgotten_bytes_out = 0
 
     def admit_link(self, joining: Joining) -> HostLink | LinkRefusal:
         """Return a link for a handshake that a worker has checked, or why there is none."""
@@ -221,9 +213,7 @@ class GatewayLinks:
         self._tell(self._figures())
 
     def forget(self, machine: str) -> None:
-        host = self.hosts.pop(machine)
-        self._forgotten_bytes_in += host.bytes_in
-        self._forgotten_bytes_out += host.bytes_out
+        del self.hosts[machine]
         self._tell(HostGone(machine))
 
     def close_links(self) -> None:
@@ -244,16 +234,14 @@ class GatewayLinks:
         if host is None and not self._has_place(joining):
             message = f"This key has {joining.places} hosts at this gateway, and that is the most."
             return LinkRefusal(403, "too_many_hosts", message)
-        if host is not None and len(host.waiting) + host.opening >= MOST_WAITING:
-            return LinkRefusal(
-                503, "too_many_waiting_links", f"{MOST_WAITING} links of this host wait already."
-            )
-        if host is not None and len(host.open_links) >= MOST_OPEN:
-            return LinkRefusal(
-                503, "too_many_links", f"This host has {MOST_OPEN} links, and that is the most."
-            )
-        if self._count_open() >= MOST_OF_GATEWAY:
-            return LinkRefusal(503, "gateway_full", f"This gateway has {MOST_OF_GATEWAY} links already.")
+        waiting, is_open = (len(host.waiting) + host.opening, len(host.open_links)) if host else (0, 0)
+        for count, most, code, what in (
+            (waiting, MOST_WAITING, "too_many_waiting_links", "links of this host wait"),
+            (is_open, MOST_OPEN, "too_many_links", "links of this host are open"),
+            (self._count_open(), MOST_OF_GATEWAY, "gateway_full", "links of this gateway are open"),
+        ):
+            if count >= most:
+                return LinkRefusal(503, code, f"{most} {what}, and that is the most.")
         return None
 
     def _may_shake_hands(self, joining: Joining, now: float) -> bool:
@@ -277,14 +265,9 @@ class GatewayLinks:
         return sum(len(host.open_links) for host in self.hosts.values())
 
     def _figures(self) -> LinkFigures:
-        hosts = self.hosts.values()
-        waiting, is_open = sum(len(host.waiting) for host in hosts), self._count_open()
-        bytes_in, bytes_out = self._forgotten_bytes_in, self._forgotten_bytes_out
-        for host in hosts:
-            bytes_in += host.bytes_in + sum(link.bytes_in for link in host.open_links)
-            bytes_out += host.bytes_out + sum(link.bytes_out for link in host.open_links)
-        states = {"waiting": waiting, "joined": is_open - waiting}
-        return LinkFigures(states, dict(self._refused), bytes_in, bytes_out)
+        waiting = sum(len(host.waiting) for host in self.hosts.values())
+        states = {"waiting": waiting, "joined": self._count_open() - waiting}
+        return LinkFigures(states, dict(self._refused), dict(self.carried))
 
 
 def _held_of(link: HostLink) -> int:

@@ -10,6 +10,7 @@ import json
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +22,6 @@ _MOST_PACKET_BYTES = 16 * 1024
 _BACKLOG = 64
 """Connections that wait for a links process that does not read. Workers refuse more."""
 _AGAIN_S = 1.0
-_STATUS_TEXTS = {403: "Forbidden", 409: "Conflict", 503: "Service Unavailable"}
 _TYPES = {403: "permission_error", 409: "invalid_request_error", 503: "server_error"}
 
 
@@ -46,7 +46,7 @@ def refusal_bytes(refusal: LinkRefusal) -> bytes:
     error = {"message": refusal.message, "type": _TYPES[refusal.status], "param": None, "code": refusal.code}
     body = json.dumps({"error": error}).encode()
     head = (
-        f"HTTP/1.1 {refusal.status} {_STATUS_TEXTS[refusal.status]}\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

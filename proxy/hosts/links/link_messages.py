@@ -94,12 +94,11 @@ class HostGone(msgspec.Struct, frozen=True, tag="host_gone"):
 
 
 class LinkFigures(msgspec.Struct, frozen=True, tag="link_figures"):
-    """The links by state, the refused ones by reason so far, and the bytes from and to hosts so far."""
+    """The links by state, the refused ones by reason so far, and the bytes "in" from hosts and "out"."""
 
     links: dict[str, int]
     refused: dict[str, int]
-    bytes_in: int
-    bytes_out: int
+    carried: dict[str, int]
 
 
 LinkNews = HostJoined | HostGone | LinkFigures

@@ -7,6 +7,7 @@ paused because its own writes wait: two such sides would stand still for good.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from websockets.frames import Frame, Opcode
@@ -28,9 +29,11 @@ _DATA = (Opcode.BINARY, Opcode.CONT)
 
 
 class HostPace:
-    """How many frames are read, of all links of one host together. Tiny frames would hold up the loop."""
+    """How many frames are read, of all links of one host together. Tiny frames would hold up the loop.
+    `carried` counts the bytes "in" and "out" of its links."""
 
-    def __init__(self) -> None:
+    def __init__(self, carried: Counter[str]) -> None:
+        self.carried = carried
         self._due = 0.0
 
     def wait_s(self, now: float) -> float:
@@ -49,7 +52,6 @@ class Half(asyncio.Protocol):
     is_lost = False
 
     def __init__(self) -> None:
-        self.bytes_in = self.bytes_out = 0
         self.read_at = asyncio.get_running_loop().time()
         self.early = bytearray()
         self._pauses: set[str] = set()
@@ -131,7 +133,6 @@ class Plain(Half):
     """The side of a gRPC peer on this machine. A gRPC server speaks first, before the link is joined."""
 
     def data_received(self, data: bytes) -> None:
-        self.bytes_in += len(data)
         if self.other is not None:
             self.other.send_bytes(data)
         elif not self.hold_early(data):
@@ -139,7 +140,6 @@ class Plain(Half):
 
     def send_bytes(self, data: bytes) -> None:
         if not self.is_closing and not self.is_lost:
-            self.bytes_out += len(data)
             self.transport.write(data)
 
 
@@ -169,7 +169,7 @@ class Wire(Half):
         """Act on a text of the other end."""
 
     def data_received(self, data: bytes) -> None:
-        self.bytes_in += len(data)
+        self._pace.carried["in"] += len(data)
         self.read_at = asyncio.get_running_loop().time()
         self._unread += data
         self._read_on()
@@ -203,11 +203,7 @@ class Wire(Half):
             if frame.opcode in _DATA:
                 data.append(bytes(frame.data))
             elif frame.opcode is Opcode.TEXT:
-                try:
-                    self.take_text(bytes(frame.data).decode())
-                except UnicodeDecodeError:
-                    self.break_off("a text is no UTF-8")
-                    return
+                self.take_text(bytes(frame.data).decode(errors="replace"))
         if data and not self._pass_on(b"".join(data)):
             self.break_off("more bytes than are held")
             return
@@ -237,7 +233,7 @@ class Wire(Half):
     def send_bytes(self, data: bytes) -> None:
         if not self._can_send:
             return
-        self.bytes_out += len(data)
+        self._pace.carried["out"] += len(data)
         for start in range(0, len(data), _PIECE_BYTES):
             self.frames.send_binary(data[start : start + _PIECE_BYTES])
         self._flush()

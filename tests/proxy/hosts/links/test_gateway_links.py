@@ -108,7 +108,6 @@ _BREAKERS: dict[str, tuple[Callable[[], bytes], int | None]] = {
     "no mask": (lambda: b"\x82\x01x", 1002),
     "a pipelined request": (lambda: b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", 1002),
     "an unknown opcode": (lambda: b"\x83\x80" + bytes(4), 1002),
-    "a text that is no UTF-8": (lambda: b"\x81\x81" + bytes(4) + b"\xff", 1008),
     "a close": (lambda: b"\x88\x82" + bytes(4) + struct.pack("!H", 1001), 1001),
 }
 
@@ -135,6 +134,7 @@ async def test_unknown_texts_and_pings_are_no_fault() -> None:
     async with links_rig() as rig, asyncio.timeout(_MOST_S):
         end = await rig.join()
         await end.next_text()
+        await end.send_raw(b"\x81\x81" + bytes(4) + b"\xff")
         await end.send_raw(b"\x81\x85" + bytes(4) + b"hello" + b"\x89\x82" + bytes(4) + b"hi")
         frame = await end.next_frame()
         assert frame is not None
@@ -168,9 +168,9 @@ async def test_a_flood_of_frames_waits_and_leaves_the_loop_to_others() -> None:
             await other.send(b"x")
             await _recv_exactly(local, 1)
         assert loop.time() - began < 1.0
-        (link,) = rig.links.hosts[MACHINE].open_links
+        assert len(rig.links.hosts[MACHINE].open_links) == 1
         # 20,000 frames are read in the first second: the rest waits here, in the kernel and at the sender.
-        assert link.bytes_in < 600_000
+        assert rig.links.carried["in"] < 600_000
         assert not sending.done()
         sending.cancel()
 
