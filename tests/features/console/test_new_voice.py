@@ -43,7 +43,6 @@ _NO_VERDICT = """
   window.fetch = (url, more) => (String(url).includes("voice_quality") ? good() : real(url, more));
 })()
 """
-"""Lets a recording seem good until its voice is made."""
 _HOLD_A_CONSENT = """
 (() => {
   const real = window.fetch;
@@ -382,7 +381,6 @@ def test_where_nothing_speaks_a_recording_there_is_a_sentence_and_a_command_in_p
 
 
 def _file(folder: Path, samples: NDArray[np.float64]) -> Path:
-    # A page may still send the one that was chosen before.
     file = folder / f"chosen{len(list(folder.iterdir()))}.wav"
     soundfile.write(file, samples, _RATE_HZ, "PCM_16")
     return file
